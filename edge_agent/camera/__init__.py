@@ -1,0 +1,1 @@
+"""Cameras: sources behind one protocol, reopening, the newest-frame slot."""

@@ -1,0 +1,115 @@
+"""Reading config.yaml: every complaint names file, line, field, the value found and what is allowed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+from pydantic import ValidationError
+
+from edge_agent.config import Settings
+from edge_agent.errors import ConfigError
+
+_SECRET_FIELDS = ("password", "secret", "token")
+
+
+def load(path: Path) -> Settings:
+    """Read and validate a configuration file.
+
+    Raises ConfigError if the file is missing, is not YAML or holds anything that is not allowed.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise ConfigError(
+            f"{path}: no such file. Copy the commented example config.yaml there, or name another with -c FILE."
+        ) from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{path}: can't be read: {error}") from None
+    return parse(text, str(path))
+
+
+def parse(text: str, name: str) -> Settings:
+    """Validate the YAML text of a configuration; `name` stands for the file in errors (ConfigError)."""
+    try:
+        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        data = yaml.safe_load(text)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        line = f", line {mark.line + 1}" if mark else ""
+        raise ConfigError(f"{name}{line}: not YAML: {error.problem or error.context}") from None
+    except (yaml.YAMLError, ValueError) as error:
+        raise ConfigError(f"{name}: not YAML: {error}") from None
+    if data is None:
+        data = {}
+    if not isinstance(data, dict):
+        raise ConfigError(f"{name}, line 1: expected sections such as 'camera:', found {_show(data)}")
+    _refuse_duplicates(node, name)
+    try:
+        # `null` for a whole section ("web:" with all its lines commented out) means its defaults.
+        return Settings.model_validate({key: {} if value is None else value for key, value in data.items()})
+    except ValidationError as error:
+        raise ConfigError("\n".join(_complaint(detail, node, name) for detail in error.errors())) from None
+
+
+def _complaint(detail: Any, node: yaml.Node | None, name: str) -> str:
+    location = tuple(detail["loc"])
+    line, known = _line(node, location)
+    field = ".".join(str(part) for part in location[:known]) or "(top level)"
+    if detail["type"] == "extra_forbidden":
+        return f"{name}, line {line}: {field}: unknown key; allowed here: {_allowed(location[:-1])}"
+    secret = any(word in field for word in _SECRET_FIELDS)
+    value = "" if secret or detail["type"] == "missing" else f" (found {_show(detail['input'])})"
+    message = detail["msg"].removeprefix("Value error, ")
+    return f"{name}, line {line}: {field}: {message}{value}"
+
+
+def _line(node: yaml.Node | None, location: tuple[int | str, ...]) -> tuple[int, int]:
+    """Line (from 1) of the deepest part of `location` that the file holds, and how many parts that is."""
+    line, known = 1, 0
+    for part in location:
+        if isinstance(node, yaml.MappingNode):
+            entry = next((pair for pair in node.value if pair[0].value == str(part)), None)
+            if entry is None:
+                break
+            line, node = entry[0].start_mark.line + 1, entry[1]
+        elif isinstance(node, yaml.SequenceNode) and isinstance(part, int) and part < len(node.value):
+            node = node.value[part]
+            line = node.start_mark.line + 1
+        else:
+            break
+        known += 1
+    # A missing key is named whole: the file can't hold it.
+    return line, max(known, 1 if location else 0)
+
+
+def _allowed(location: tuple[int | str, ...]) -> str:
+    model: Any = Settings
+    for part in location:
+        if isinstance(part, int):
+            break
+        model = model.model_fields[part].annotation
+    fields = getattr(model, "model_fields", None)
+    return ", ".join(fields) if fields else "(see `edge-agent schema`)"
+
+
+def _refuse_duplicates(node: yaml.Node | None, name: str) -> None:
+    """YAML lets a later key silently win over an earlier one; an installer never means that."""
+    if isinstance(node, yaml.SequenceNode):
+        for child in node.value:
+            _refuse_duplicates(child, name)
+    if not isinstance(node, yaml.MappingNode):
+        return
+    seen: dict[str, int] = {}
+    for key, value in node.value:
+        line = key.start_mark.line + 1
+        if key.value in seen:
+            raise ConfigError(f"{name}, line {line}: {key.value}: given twice, first in line {seen[key.value]}")
+        seen[key.value] = line
+        _refuse_duplicates(value, name)
+
+
+def _show(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."

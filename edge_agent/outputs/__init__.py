@@ -1,0 +1,1 @@
+"""Whoever is told of a violation: buzzer, MQTT with its outbox, snapshots."""

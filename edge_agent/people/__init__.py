@@ -1,0 +1,1 @@
+"""Faces followed over frames: tracker, votes, verdicts."""

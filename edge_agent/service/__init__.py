@@ -1,0 +1,1 @@
+"""Life under systemd: notify, watchdog, health, statistics, signals."""

@@ -1,0 +1,1 @@
+"""The networks: model store, faces, masks, gender, motion gate and their scheduling."""
