@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -162,3 +162,15 @@ class ViolationNotice:
     frame: Frame | None = None
     others: tuple[Box, ...] = field(default=())
     """Faces of other people in the frame, to be blurred in a snapshot; pixels."""
+
+
+@dataclass(frozen=True, slots=True)
+class CheckLine:
+    """One line of `edge-agent check`."""
+
+    name: str
+    status: Literal["ok", "warn", "fail"]
+    text: str
+    """What was found."""
+    hint: str = ""
+    """What the owner can do about it; empty when all is well."""
