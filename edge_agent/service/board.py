@@ -152,7 +152,7 @@ _TIME_ERROR = 5  # adjtimex(2): "The system clock is not synchronized to a relia
 
 
 def _adjtimex_state() -> int | None:
-    """Return value of adjtimex(2) in its read-only mode. `timedatectl` would need D-Bus and a child process."""
+    """What adjtimex(2) returns when it only reads; `timedatectl` would need D-Bus and a child process."""
     try:
         libc = ctypes.CDLL(None, use_errno=True)
         # struct timex is 208 bytes on 64-bit Linux and smaller on 32-bit; modes = 0 only reads
@@ -179,7 +179,12 @@ def _read_int(path: Path) -> int | None:
 def _run(*command: str) -> str | None:
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=_COMMAND_TIMEOUT, check=True, stdin=subprocess.DEVNULL
+            command,
+            capture_output=True,
+            text=True,
+            timeout=_COMMAND_TIMEOUT,
+            check=True,
+            stdin=subprocess.DEVNULL,
         )
     except (OSError, subprocess.SubprocessError):
         return None

@@ -15,8 +15,8 @@ _FREE_FAIL = 20 * _MEBIBYTE
 def checks(state_dir: Path, *, temperature_limit: float = 80.0, root: Path = board.ROOT) -> list[CheckLine]:
     """Board, temperature, throttling, power mode, clock and disk; only what this board can tell.
 
-    `state_dir`: where the service keeps its outbox; `temperature_limit`: degrees Celsius from which the service
-    slows down.
+    `state_dir`: where the service keeps its outbox; `temperature_limit`: degrees Celsius from which the
+    service slows down.
     """
     lines = [
         _board(root),
@@ -42,7 +42,9 @@ def _temperature(root: Path, limit: float) -> CheckLine | None:
     text = f"{degrees:.0f} °C (limit {limit:.0f} °C)"
     if degrees < limit:
         return CheckLine("temperature", "ok", text)
-    return CheckLine("temperature", "warn", text, "add a heat sink or a fan; until then fewer frames are looked at")
+    return CheckLine(
+        "temperature", "warn", text, "add a heat sink or a fan; until then fewer frames are looked at"
+    )
 
 
 def _throttling(root: Path) -> CheckLine | None:
@@ -66,7 +68,10 @@ def _power_mode(root: Path) -> CheckLine | None:
         return CheckLine("power mode", "warn", "unknown", "run `sudo nvpmodel -q` to see it")
     if mode.upper().startswith(("5W", "7W", "10W")):
         return CheckLine(
-            "power mode", "warn", mode, "a saving mode: list the modes with `sudo nvpmodel -p --verbose`, set with -m N"
+            "power mode",
+            "warn",
+            mode,
+            "a saving mode: list the modes with `sudo nvpmodel -p --verbose`, set with -m N",
         )
     return CheckLine("power mode", "ok", mode)
 
@@ -91,7 +96,7 @@ def _disk(state_dir: Path) -> CheckLine:
         return CheckLine("disk", "fail", f"{state_dir} can't be read", "see that the disk is mounted")
     text = f"{space.free // _MEBIBYTE} MiB free for {state_dir}"
     if space.free < _FREE_FAIL:
-        return CheckLine("disk", "fail", text, "free some space: events can't be kept when the broker is away")
+        return CheckLine("disk", "fail", text, "free space: events can't be kept while the broker is away")
     if not space.writable:
         return CheckLine(
             "disk",

@@ -29,7 +29,7 @@ class Notifier:
         if not address:
             return
         if address[0] not in "/@":
-            logger.warning("NOTIFY_SOCKET %r is not a local socket; systemd will not be told anything", address)
+            logger.warning("NOTIFY_SOCKET %r is not a local socket: systemd is told nothing", address)
             return
         self._address = "\0" + address[1:] if address[0] == "@" else address
 

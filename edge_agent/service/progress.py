@@ -1,4 +1,4 @@
-"""Feeds systemd's watchdog with progress only: a thread that merely still runs is not a service that works."""
+"""Feeds systemd's watchdog with progress only: a thread that merely runs is not a service that works."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from edge_agent.service.notify import Notifier
 logger = logging.getLogger(__name__)
 
 EXCUSED = frozenset({"opening", "lost", "frozen", "reopening", "paused", "ended"})
-"""Camera states in which no new frame is expected, and the camera room is at work on it or was told to rest."""
+"""Camera states in which no new frame is expected: the camera room works on it or was told to rest."""
 
 STUCK = "stuck"
 """The capture thread hangs in the driver: only a new process helps."""
@@ -22,8 +22,8 @@ class ProgressWatchdog:
     """Pings systemd when, since its last ping, a new frame was captured *and* one was processed; or when the
     camera honestly has none to give and the worker still goes round. Thread-safe.
 
-    A camera that is `stuck` is excused for `stuck_grace` seconds, in case the driver lets go; after that nothing
-    pings any more and systemd starts the service afresh.
+    A camera that is `stuck` is excused for `stuck_grace` seconds, in case the driver lets go; after that
+    nothing pings any more and systemd starts the service afresh.
     """
 
     def __init__(

@@ -19,8 +19,8 @@ STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT)
 def stop_on_signals(stop: threading.Event) -> Iterator[None]:
     """While the block runs, SIGTERM and SIGINT set `stop`; a second one ends the process at once.
 
-    SIGHUP is ignored: the configuration is read at start only (`systemctl restart` takes a changed one up), and a
-    closed terminal must not end the service.
+    SIGHUP is ignored: the configuration is read at start only (`systemctl restart` takes a changed one up),
+    and a closed terminal must not end the service.
 
     `Event.set()` is not called in the handler itself: it takes a lock that the interrupted main thread may be
     holding in `Event.wait()`. The handler writes a byte, a thread sets the event. Main thread only.

@@ -74,7 +74,7 @@ class Statistics:
         clock: Callable[[], float] = time.monotonic,
         local_now: Callable[[], datetime] = datetime.now,
     ) -> None:
-        """`clock`: monotonic seconds; `local_now`: local wall time, whose date begins the day's counts anew."""
+        """`clock`: monotonic seconds; `local_now`: local wall time, whose date begins a new day's counts."""
         self._clock = clock
         self._local_now = local_now
         self._lock = threading.Lock()
