@@ -174,3 +174,13 @@ class CheckLine:
     """What was found."""
     hint: str = ""
     """What the owner can do about it; empty when all is well."""
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What the people room wants the networks to look at in this frame."""
+
+    person_id: int
+    face: Face
+    mask: bool
+    gender: bool

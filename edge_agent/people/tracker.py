@@ -1,0 +1,134 @@
+"""Follows faces over frames: which detection of this frame is which person of the last."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.types import Box, Face
+
+_GATE = 1.1
+"""Largest distance between prediction and detection, in face heights, plus what a person walks meanwhile."""
+_GATE_PER_SECOND = 2.0
+_SIZE_GATE = 0.7
+"""Largest |log| ratio of heights: a face does not double between two frames."""
+_CARRY = 0.5
+"""Seconds for which a velocity is believed."""
+_CONFIRMED_HITS = 2
+_TENTATIVE_SECONDS = 0.6
+
+
+@dataclass(slots=True)
+class Track:
+    """One face followed; `box` is where it was seen, or carried to, last."""
+
+    id: int
+    face: Face
+    first_seen: float
+    last_seen: float
+    box: Box
+    velocity: tuple[float, float] = (0.0, 0.0)
+    """Pixels a second of the box's centre."""
+    hits: int = 1
+
+    @property
+    def confirmed(self) -> bool:
+        """Seen more than once: what the face net imagines for one frame is nobody."""
+        return self.hits >= _CONFIRMED_HITS
+
+    def predicted(self, now: float) -> Box:
+        """Where the face should be at `now` (monotonic seconds)."""
+        dt = min(now - self.last_seen, _CARRY)
+        dx, dy = self.velocity[0] * dt, self.velocity[1] * dt
+        box = self.face.box
+        return Box(box.x1 + dx, box.y1 + dy, box.x2 + dx, box.y2 + dy)
+
+    def hit(self, face: Face, now: float) -> None:
+        """Take over a detection of this frame."""
+        dt = now - self.last_seen
+        if dt > 0:
+            (ox, oy), (nx, ny) = _centre(self.face.box), _centre(face.box)
+            # The first velocity is taken whole, later ones are smoothed against the detector's jitter.
+            share = 1.0 if self.hits == 1 else 0.5
+            self.velocity = (
+                self.velocity[0] * (1 - share) + share * (nx - ox) / dt,
+                self.velocity[1] * (1 - share) + share * (ny - oy) / dt,
+            )
+        self.face, self.box, self.last_seen = face, face.box, now
+        self.hits += 1
+
+
+class Tracker:
+    """Assigns detections to tracks, nearest first."""
+
+    def __init__(self, lost_after: float) -> None:
+        self._lost_after = lost_after
+        self._next_id = 1
+        self.tracks: list[Track] = []
+
+    def update(self, faces: Sequence[Face], now: float) -> list[Track]:
+        """Take the detections of a frame; returns the tracks seen in it, in the order of `faces`."""
+        seen: list[Track | None] = [None] * len(faces)
+        if self.tracks and faces:
+            for row, column in self._pairs(faces, now):
+                self.tracks[row].hit(faces[column], now)
+                seen[column] = self.tracks[row]
+        result = []
+        for face, track in zip(faces, seen, strict=True):
+            if track is None:
+                track = Track(self._next_id, face, now, now, face.box)
+                self._next_id += 1
+                self.tracks.append(track)
+            result.append(track)
+        self.carry(now)
+        return result
+
+    def carry(self, now: float) -> None:
+        """Move unseen faces on by their velocity, and forget those gone for `lost_after` seconds."""
+        kept = []
+        for track in self.tracks:
+            unseen = now - track.last_seen
+            if unseen > (self._lost_after if track.confirmed else min(_TENTATIVE_SECONDS, self._lost_after)):
+                continue
+            if unseen > 0:
+                track.box = track.predicted(now)
+            kept.append(track)
+        self.tracks = kept
+
+    def clear(self) -> None:
+        """Forget everybody; ids go on counting."""
+        self.tracks = []
+
+    def _pairs(self, faces: Sequence[Face], now: float) -> list[tuple[int, int]]:
+        old = _geometry([track.predicted(now) for track in self.tracks])
+        new = _geometry([face.box for face in faces])
+        height = np.minimum(old[:, None, 2], new[None, :, 2])
+        distance = np.hypot(old[:, None, 0] - new[None, :, 0], old[:, None, 1] - new[None, :, 1]) / height
+        size = np.abs(np.log(old[:, None, 2] / new[None, :, 2]))
+        unseen = np.asarray([now - track.last_seen for track in self.tracks], np.float32)
+        gate = _GATE + _GATE_PER_SECOND * np.minimum(unseen, _CARRY)
+        cost = np.where((distance < gate[:, None]) & (size < _SIZE_GATE), distance + size, np.inf)
+        pairs = []
+        for flat in np.argsort(cost, axis=None):
+            row, column = divmod(int(flat), len(faces))
+            if not np.isfinite(cost[row, column]):
+                break
+            pairs.append((row, column))
+            cost[row, :] = np.inf
+            cost[:, column] = np.inf
+        return pairs
+
+
+def _centre(box: Box) -> tuple[float, float]:
+    return (box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2
+
+
+def _geometry(boxes: Sequence[Box]) -> NDArray[np.float32]:
+    """Centre x, centre y and height of each box, float32 [N, 3]."""
+    sides = np.asarray(boxes, np.float32)
+    return np.stack(
+        [(sides[:, 0] + sides[:, 2]) / 2, (sides[:, 1] + sides[:, 3]) / 2, sides[:, 3] - sides[:, 1]], axis=1
+    )

@@ -1,0 +1,89 @@
+"""From single looks to a verdict: weighted votes with hysteresis."""
+
+from __future__ import annotations
+
+from collections import deque
+
+from edge_agent.config import PeopleSettings
+from edge_agent.types import GenderScores, MaskScores, Verdict
+
+
+class MaskVotes:
+    """The latest looks at one person's face, and the verdict they make.
+
+    A look in which no class reaches `min_score` does not vote: an uncertain face is nobody's violation. A
+    verdict needs `min_votes` looks and a `threshold` share; once given it holds until its share falls below
+    `release`, so that a hand before the mouth for a moment starts no second event.
+    """
+
+    def __init__(self, settings: PeopleSettings) -> None:
+        self._settings = settings
+        self._looks: deque[tuple[MaskScores, float]] = deque(maxlen=settings.window)
+        self.verdict = Verdict.UNDECIDED
+        self.confidence = 0.0
+        """Share of the votes for the verdict; for `undecided` of the leading class."""
+
+    def __len__(self) -> int:
+        return len(self._looks)
+
+    @property
+    def latest(self) -> Verdict:
+        """What the newest look said."""
+        return self._looks[-1][0].label if self._looks else Verdict.UNDECIDED
+
+    @property
+    def sure(self) -> bool:
+        """Whether there is a verdict and the newest look agrees with it."""
+        return self.verdict is not Verdict.UNDECIDED and self.latest is self.verdict
+
+    def add(self, scores: MaskScores, weight: float, threshold: float) -> None:
+        """Count one look of `weight` (0 to 1) and judge anew; `threshold` is the share that makes a verdict."""
+        if scores.confidence < self._settings.min_score or weight <= 0:
+            return
+        self._looks.append((scores, weight))
+        self._judge(threshold)
+
+    def _judge(self, threshold: float) -> None:
+        total = sum(weight for _, weight in self._looks)
+        mask, no_mask, incorrect = (
+            sum(getattr(scores, name) * weight for scores, weight in self._looks) / total
+            for name in ("mask", "no_mask", "incorrect")
+        )
+        worse = Verdict.NO_MASK if no_mask >= incorrect else Verdict.INCORRECT
+        # Bare and badly worn are told apart only after mask and violation are: a face between those two is a
+        # violation all the same.
+        shares = {Verdict.MASK: mask, worse: no_mask + incorrect}
+        leader = max(shares, key=shares.__getitem__)
+        held = mask if self.verdict is Verdict.MASK else no_mask + incorrect
+        if len(self._looks) >= self._settings.min_votes and shares[leader] >= threshold:
+            if not (self.verdict.is_violation and leader.is_violation):
+                self.verdict = leader
+        elif self.verdict is not Verdict.UNDECIDED and held < self._settings.release:
+            self.verdict = Verdict.UNDECIDED
+        self.confidence = shares.get(self.verdict, held if self.verdict.is_violation else shares[leader])
+
+
+class GenderVotes:
+    """A few looks at a person's best pictures; the mean decides, or nothing does."""
+
+    def __init__(self, needed: int, threshold: float) -> None:
+        self._needed = needed
+        self._threshold = threshold
+        self._looks: list[tuple[float, float]] = []
+        self._best_quality = 0.0
+
+    def wants(self, quality: float) -> bool:
+        """Whether another look, at a picture of this quality, is worth its milliseconds."""
+        return len(self._looks) < self._needed and quality >= 0.6 * self._best_quality
+
+    def add(self, scores: GenderScores, quality: float) -> None:
+        self._looks.append((scores.male, max(quality, 0.01)))
+        self._best_quality = max(self._best_quality, quality)
+
+    def answer(self) -> tuple[str, float]:
+        """`male`, `female` or `unknown`, with the probability of the likelier one (0 before any look)."""
+        if not self._looks:
+            return "unknown", 0.0
+        male = sum(value * weight for value, weight in self._looks) / sum(weight for _, weight in self._looks)
+        label, score = ("male", male) if male >= 0.5 else ("female", 1.0 - male)
+        return (label if score >= self._threshold else "unknown"), score

@@ -1,0 +1,136 @@
+"""When a verdict becomes an event: one violation with one id, from its start to its end."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from edge_agent.config import QuietHours, ViolationSettings
+from edge_agent.types import Box, Frame, Person, Verdict, Violation, ViolationNotice, ViolationType
+
+
+@dataclass(slots=True)
+class _Open:
+    violation: Violation
+    started: float
+
+
+class Violations:
+    """The violations going on now. Called from one thread, once a frame, with everybody in view."""
+
+    def __init__(
+        self,
+        settings: ViolationSettings,
+        *,
+        gender: bool = True,
+        new_id: Callable[[], str] = lambda: uuid.uuid4().hex,
+    ) -> None:
+        """`gender`: whether events carry one at all; without, it is null."""
+        self._settings = settings
+        self._gender = gender
+        self._new_id = new_id
+        self._open: dict[int, _Open] = {}
+        self._alarm_at = float("-inf")
+        self.cooldown = settings.cooldown
+        """Seconds after an alarm in which no other sounds; may be set at any time."""
+
+    @property
+    def active(self) -> list[Violation]:
+        """Violations that have started and not ended."""
+        return [entry.violation for entry in self._open.values()]
+
+    def update(self, persons: Sequence[Person], frame: Frame) -> list[ViolationNotice]:
+        """What has started or ended with this frame, in the order it is to be told."""
+        return self._judge(persons, frame.captured_at, frame.wall_time, frame)
+
+    def update_without_frame(
+        self, persons: Sequence[Person], now: float, wall_time: datetime
+    ) -> list[ViolationNotice]:
+        """The same while the camera delivers nothing: people can only leave (monotonic `now`, UTC)."""
+        return self._judge(persons, now, wall_time, None)
+
+    def end_all(self, now: float, wall_time: datetime) -> list[ViolationNotice]:
+        """Close everything, as when detection is switched off or the service stops."""
+        return [self._end(person_id, None, now, wall_time) for person_id in list(self._open)]
+
+    def _judge(
+        self, persons: Sequence[Person], now: float, wall_time: datetime, frame: Frame | None
+    ) -> list[ViolationNotice]:
+        if not persons and not self._open:
+            return []
+        by_id = {person.id: person for person in persons}
+        notices = []
+        for person_id in list(self._open):
+            person = by_id.get(person_id)
+            if person is None or person.verdict is Verdict.MASK:
+                notices.append(self._end(person_id, person, now, wall_time))
+        if frame is None:
+            return notices
+        for person in persons:
+            if person.id not in self._open and person.verdict.value in self._settings.kinds:
+                notices.append(self._start(person, persons, frame))
+        return notices
+
+    def _start(self, person: Person, persons: Sequence[Person], frame: Frame) -> ViolationNotice:
+        height, width = frame.image.shape[:2]
+        violation = Violation(
+            event_id=self._new_id(),
+            type=ViolationType.STARTED,
+            kind=person.verdict,
+            person=person.id,
+            confidence=person.confidence,
+            votes=person.votes,
+            gender=self._gender_of(person),
+            box=_fractions(person.box, width, height),
+            occurred_at=frame.wall_time,
+            monotonic=frame.captured_at,
+        )
+        self._open[person.id] = _Open(violation, frame.captured_at)
+        others = tuple(other.box for other in persons if other.id != person.id)
+        return ViolationNotice(violation, self._alarm(frame.captured_at, frame.wall_time), frame, others)
+
+    def _end(
+        self, person_id: int, person: Person | None, now: float, wall_time: datetime
+    ) -> ViolationNotice:
+        entry = self._open.pop(person_id)
+        # The wall clock may have been set meanwhile; how long it lasted is known all the same.
+        ended_at = entry.violation.occurred_at + timedelta(seconds=max(0.0, now - entry.started))
+        gender = self._gender_of(person) if person else entry.violation.gender
+        violation = replace(
+            entry.violation,
+            type=ViolationType.ENDED,
+            gender=gender,
+            ended_at=min(ended_at, wall_time) if wall_time > entry.violation.occurred_at else ended_at,
+            monotonic=now,
+        )
+        return ViolationNotice(violation, alarm=False)
+
+    def _alarm(self, now: float, wall_time: datetime) -> bool:
+        if now - self._alarm_at < self.cooldown or is_quiet(self._settings.quiet_hours, wall_time):
+            return False
+        self._alarm_at = now
+        return True
+
+    def _gender_of(self, person: Person) -> str | None:
+        return person.gender if self._gender else None
+
+
+def is_quiet(hours: Sequence[QuietHours], moment: datetime) -> bool:
+    """Whether `moment` (timezone-aware) lies in one of the quiet hours, by this machine's local time."""
+    local = moment.astimezone().time()
+    for quiet in hours:
+        if quiet.start <= quiet.end:
+            if quiet.start <= local < quiet.end:
+                return True
+        elif local >= quiet.start or local < quiet.end:  # over midnight
+            return True
+    return False
+
+
+def _fractions(box: Box, width: int, height: int) -> tuple[float, float, float, float]:
+    def clip(value: float) -> float:
+        return round(min(max(value, 0.0), 1.0), 4)
+
+    return clip(box.x1 / width), clip(box.y1 / height), clip(box.x2 / width), clip(box.y2 / height)

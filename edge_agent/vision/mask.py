@@ -1,0 +1,56 @@
+"""The mask classifier: how a face is worn, from a quantised TFLite network."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from edge_agent.errors import ModelError
+from edge_agent.types import LABELS, Image, MaskScores
+from edge_agent.vision.crops import CropMargins, face_crop
+from edge_agent.vision.manifest import ModelEntry
+from edge_agent.vision.tflite import RuntimeName, TFLiteModel
+
+
+class MaskClassifier:
+    """Probabilities of mask, no_mask and incorrect for a face.
+
+    Raises ModelError if the network does not take one uint8 RGB square and answer with three numbers.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        entry: ModelEntry,
+        *,
+        runtime: RuntimeName = "auto",
+        threads: int = 1,
+        delegate: Path | None = None,
+    ) -> None:
+        self._model = TFLiteModel(path, runtime=runtime, threads=threads, delegate=delegate)
+        shape = self._model.input_shape
+        square = len(shape) == 4 and shape[0] == 1 and shape[1] == shape[2] and shape[3] == 3
+        if not square or self._model.input_dtype != np.uint8 or self._model.output_shape != (1, len(LABELS)):
+            raise ModelError(
+                f"{path}: wrong shape: expected uint8 [1, S, S, 3] in and [1, {len(LABELS)}] out, "
+                f"found {self._model.input_dtype} {list(shape)} in and {list(self._model.output_shape)} out"
+            )
+        crop = entry.input.crop if entry.input else None
+        self._margins = (
+            CropMargins(x=crop.margin_x, top=crop.margin_top, bottom=crop.margin_bottom)
+            if crop
+            else CropMargins()
+        )
+        self._batch = np.zeros(shape, np.uint8)
+        self.runtime = self._model.runtime
+
+    def classify(self, image: Image, box: Sequence[float]) -> MaskScores | None:
+        """Scores of the face in `box` (pixels of `image`); None if the box holds no pixel of it."""
+        try:
+            face_crop(image, box, self._batch.shape[1], self._margins, out=self._batch[0])
+        except ValueError:
+            return None
+        mask, no_mask, incorrect = self._model.run(self._batch)[0].tolist()
+        return MaskScores(mask, no_mask, incorrect)
