@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +13,37 @@ from edge_agent.config import Settings
 from edge_agent.errors import ConfigError
 
 _SECRET_FIELDS = ("password", "secret", "token")
+_FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
+_CORE: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
+    ("bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), tuple("tTfF")),
+    ("int", re.compile(r"^(?:[-+]?[0-9]+|0x[0-9a-fA-F]+)$"), tuple("-+0123456789")),
+    ("float", re.compile(f"^(?:{_FLOAT})$"), tuple("-+.0123456789")),
+    ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ("", *"~nN")),
+)
+"""Tag, pattern and possible first characters of the plain scalars that are not text."""
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML 1.2's core schema (https://yaml.org/spec/1.2.2/#1032-tag-resolution), without aliases.
+
+    PyYAML follows 1.1, in which the key `on` of a buzzer pattern is a truth value and 22:00 is 1320. An alias
+    has no use in this file, and one that holds itself would never end.
+    """
+
+    yaml_implicit_resolvers = {  # noqa: RUF012 - the name and form that PyYAML looks for
+        first: [(f"tag:yaml.org,2002:{tag}", pattern) for tag, pattern, firsts in _CORE if first in firsts]
+        for first in ["", *"~ntfNTF-+.0123456789"]
+    }
+
+    def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.composer.ComposerError(
+                None,
+                None,
+                "aliases (*name) are not supported here",
+                self.peek_event().start_mark,  # type: ignore[no-untyped-call] # so in types-PyYAML
+            )
+        return super().compose_node(parent, index)
 
 
 def load(path: Path) -> Settings:
@@ -33,8 +65,9 @@ def load(path: Path) -> Settings:
 def parse(text: str, name: str) -> Settings:
     """Validate the YAML text of a configuration; `name` stands for the file in errors (ConfigError)."""
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-        data = yaml.safe_load(text)
+        loader = _Loader(text)
+        node = loader.get_single_node()
+        data = loader.construct_document(node) if node is not None else None
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""

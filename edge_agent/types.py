@@ -67,6 +67,11 @@ class Face:
     box: Box
     score: float
 
+    @property
+    def quality(self) -> float:
+        """What a look at this face is worth, 0 to 1: a large face that the detector is sure of tells most."""
+        return min(1.0, self.box.height / 64.0) * self.score
+
 
 @dataclass(frozen=True, slots=True)
 class GenderScores:

@@ -43,21 +43,17 @@ class Violations:
 
     def update(self, persons: Sequence[Person], frame: Frame) -> list[ViolationNotice]:
         """What has started or ended with this frame, in the order it is to be told."""
-        return self._judge(persons, frame.captured_at, frame.wall_time, frame)
+        return self._judge(persons, frame.captured_at, frame)
 
-    def update_without_frame(
-        self, persons: Sequence[Person], now: float, wall_time: datetime
-    ) -> list[ViolationNotice]:
-        """The same while the camera delivers nothing: people can only leave (monotonic `now`, UTC)."""
-        return self._judge(persons, now, wall_time, None)
+    def update_without_frame(self, persons: Sequence[Person], now: float) -> list[ViolationNotice]:
+        """The same while the camera delivers nothing: people can only leave (monotonic `now`)."""
+        return self._judge(persons, now, None)
 
-    def end_all(self, now: float, wall_time: datetime) -> list[ViolationNotice]:
+    def end_all(self, now: float) -> list[ViolationNotice]:
         """Close everything, as when detection is switched off or the service stops."""
-        return [self._end(person_id, None, now, wall_time) for person_id in list(self._open)]
+        return [self._end(person_id, None, now) for person_id in list(self._open)]
 
-    def _judge(
-        self, persons: Sequence[Person], now: float, wall_time: datetime, frame: Frame | None
-    ) -> list[ViolationNotice]:
+    def _judge(self, persons: Sequence[Person], now: float, frame: Frame | None) -> list[ViolationNotice]:
         if not persons and not self._open:
             return []
         by_id = {person.id: person for person in persons}
@@ -65,7 +61,7 @@ class Violations:
         for person_id in list(self._open):
             person = by_id.get(person_id)
             if person is None or person.verdict is Verdict.MASK:
-                notices.append(self._end(person_id, person, now, wall_time))
+                notices.append(self._end(person_id, person, now))
         if frame is None:
             return notices
         for person in persons:
@@ -91,9 +87,7 @@ class Violations:
         others = tuple(other.box for other in persons if other.id != person.id)
         return ViolationNotice(violation, self._alarm(frame.captured_at, frame.wall_time), frame, others)
 
-    def _end(
-        self, person_id: int, person: Person | None, now: float, wall_time: datetime
-    ) -> ViolationNotice:
+    def _end(self, person_id: int, person: Person | None, now: float) -> ViolationNotice:
         entry = self._open.pop(person_id)
         # The wall clock may have been set meanwhile; how long it lasted is known all the same.
         ended_at = entry.violation.occurred_at + timedelta(seconds=max(0.0, now - entry.started))
@@ -102,7 +96,7 @@ class Violations:
             entry.violation,
             type=ViolationType.ENDED,
             gender=gender,
-            ended_at=min(ended_at, wall_time) if wall_time > entry.violation.occurred_at else ended_at,
+            ended_at=ended_at,
             monotonic=now,
         )
         return ViolationNotice(violation, alarm=False)

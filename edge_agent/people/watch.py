@@ -24,9 +24,7 @@ class _Record:
 class People:
     """Everybody in view. Called from one thread: `follow`, the networks, then `observe`, frame by frame."""
 
-    def __init__(
-        self, settings: PeopleSettings, vision: VisionSettings, *, gender_threshold: float = 1.0
-    ) -> None:
+    def __init__(self, settings: PeopleSettings, vision: VisionSettings, *, gender_threshold: float = 1.0) -> None:
         """`gender_threshold`: probability below which a gender is `unknown`."""
         self._settings = settings
         self._vision = vision
@@ -101,7 +99,7 @@ class People:
     def _wants_gender(self, track: Track, record: _Record) -> bool:
         """Only of people who are about to be reported: nobody else's gender is any of our business."""
         suspect = record.mask.verdict.is_violation or record.mask.latest.is_violation
-        return self._vision.gender.enabled and suspect and record.gender.wants(quality_of(track.face))
+        return self._vision.gender.enabled and suspect and record.gender.wants(track.face.quality)
 
     def _person(self, track: Track, now: float) -> Person:
         record = self._records[track.id]
@@ -124,8 +122,3 @@ class People:
             alive = {track.id for track in self._tracker.tracks}
             for person_id in [key for key in self._records if key not in alive]:
                 del self._records[person_id]
-
-
-def quality_of(face: Face) -> float:
-    """What a look at this face is worth, 0 to 1: a large face that the detector is sure of tells most."""
-    return min(1.0, face.box.height / 64.0) * face.score

@@ -39,9 +39,7 @@ class MaskClassifier:
             )
         crop = entry.input.crop if entry.input else None
         self._margins = (
-            CropMargins(x=crop.margin_x, top=crop.margin_top, bottom=crop.margin_bottom)
-            if crop
-            else CropMargins()
+            CropMargins(x=crop.margin_x, top=crop.margin_top, bottom=crop.margin_bottom) if crop else CropMargins()
         )
         self._batch = np.zeros(shape, np.uint8)
         self.runtime = self._model.runtime

@@ -1,0 +1,123 @@
+"""All the networks behind two questions: where are faces, and what do the networks say of these."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.config import VisionSettings
+from edge_agent.types import Box, Face, Image, Look, Observation
+from edge_agent.vision import faces as face_detectors
+from edge_agent.vision.gender import GenderClassifier
+from edge_agent.vision.mask import MaskClassifier
+from edge_agent.vision.motion import MotionGate
+from edge_agent.vision.store import ModelStore
+
+Keep = Callable[[NDArray[np.float32], int, int], NDArray[np.bool_]]
+"""Which boxes (float32 [N, 4], pixels) of a frame (width, height) lie in the watched area."""
+
+
+@dataclass(slots=True)
+class StageTimes:
+    """Milliseconds each stage took for one frame; None where it did not run."""
+
+    motion: float | None = None
+    faces: float | None = None
+    mask: float | None = None
+    gender: float | None = None
+    track: float | None = None
+    mask_calls: int = 0
+    gender_calls: int = 0
+
+
+class Networks:
+    """The face, mask and gender networks. Used by one thread only.
+
+    Raises ModelError if a model is missing, altered or of the wrong shape.
+    """
+
+    def __init__(self, settings: VisionSettings, store: ModelStore, *, keep: Keep | None = None) -> None:
+        threads = settings.threads or 1
+        self._settings = settings
+        self._keep = keep
+        self.times = StageTimes()
+        self._detector = face_detectors.create(settings.face, store, backend=settings.dnn_backend)
+        (mask_path,) = store.paths("mask_detector")
+        self._mask = MaskClassifier(
+            mask_path,
+            store.entry("mask_detector"),
+            runtime=settings.tflite_runtime,
+            threads=threads,
+            delegate=settings.delegate,
+        )
+        self._gender: GenderClassifier | None = None
+        self.gender_threshold = 1.0
+        if settings.gender.enabled:
+            entry = store.entry(settings.gender.model)
+            self._gender = GenderClassifier.load(store, settings.gender.model, backend=settings.dnn_backend)
+            self.gender_threshold = settings.gender.threshold or entry.threshold or 0.8
+        self._gate = MotionGate() if settings.motion_gate else None
+
+    def moved(self, image: Image) -> bool:
+        """Whether anything has changed; always so without the motion gate. Begins a new frame's times."""
+        self.times = StageTimes()
+        if self._gate is None:
+            return True
+        begin = time.perf_counter()
+        moved = self._gate.moved(image)
+        self.times.motion = _since(begin)
+        return moved
+
+    def detect(self, image: Image) -> list[Face]:
+        """Faces of the configured size inside the watched area, boxes in pixels of `image`."""
+        begin = time.perf_counter()
+        boxes, scores = self._detector.detect(image)
+        if len(boxes):
+            heights = boxes[:, 3] - boxes[:, 1]
+            good = (heights >= self._settings.face.min_size) & (heights <= self._settings.face.max_size)
+            if self._keep is not None:
+                good &= self._keep(boxes, image.shape[1], image.shape[0])
+            boxes, scores = boxes[good], scores[good]
+        found = [Face(Box(*box), score) for box, score in zip(boxes.tolist(), scores.tolist(), strict=True)]
+        self.times.faces = _since(begin)
+        return found
+
+    def look(self, image: Image, looks: Sequence[Look]) -> list[Observation]:
+        """Run the mask and gender networks where a look asks for them."""
+        observations = []
+        for look in looks:
+            mask = gender = None
+            if look.mask:
+                begin = time.perf_counter()
+                mask = self._mask.classify(image, look.face.box)
+                self.times.mask = (self.times.mask or 0.0) + _since(begin)
+                self.times.mask_calls += 1
+            if look.gender and self._gender is not None:
+                begin = time.perf_counter()
+                gender = self._gender.classify(image, look.face.box)
+                self.times.gender = (self.times.gender or 0.0) + _since(begin)
+                self.times.gender_calls += 1
+            if mask is not None or gender is not None:
+                quality = look.face.quality * _visible_share(look.face.box, image)
+                observations.append(Observation(look.face, mask, gender, quality, look.person_id))
+        return observations
+
+    def reset(self) -> None:
+        """Forget the background of the motion gate, after a pause or with another camera."""
+        if self._gate is not None:
+            self._gate.reset()
+
+
+def _since(begin: float) -> float:
+    return (time.perf_counter() - begin) * 1e3
+
+
+def _visible_share(box: Box, image: Image) -> float:
+    """How much of a box lies inside the frame, 0 to 1: half a face at the edge is worth half a look."""
+    height, width = image.shape[:2]
+    inside = max(0.0, min(box.x2, width) - max(box.x1, 0.0)) * max(0.0, min(box.y2, height) - max(box.y1, 0.0))
+    return min(1.0, inside / max(box.width * box.height, 1e-6))
