@@ -1,0 +1,59 @@
+"""The network: MobileNetV2 with a head that the int8 kernels of every runtime can take.
+
+A ``Dense`` head becomes a FULLY_CONNECTED op with per-channel weights, which crashes tflite-runtime on ARM; so
+the pooling keeps its dimensions and a 1 x 1 convolution gives the three logits.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.mask.records import LABELS
+
+#: The input's scale and zero point: raw uint8 RGB is the quantised input, nothing is computed before it.
+INPUT_SCALE = 1 / 127.5
+INPUT_ZERO_POINT = 127
+
+
+def as_input(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Raw RGB uint8 as the float network takes it, exactly what the int8 network makes of the same bytes."""
+    return (rgb.astype(np.float32) - INPUT_ZERO_POINT) * np.float32(INPUT_SCALE)
+
+
+def build(size: int, alpha: float, weights: Path | str | None, dropout: float = 0.2) -> keras.Model:
+    """MobileNetV2 of width ``alpha`` for ``size`` x ``size`` with the three logits as output.
+
+    Args:
+        weights: file of ImageNet weights without top, ``"imagenet"`` to download them, None for random ones.
+    """
+    base = keras.applications.MobileNetV2(
+        input_shape=(size, size, 3),
+        alpha=alpha,
+        include_top=False,
+        weights=str(weights) if weights is not None else None,
+    )
+    features = keras.layers.GlobalAveragePooling2D(keepdims=True, name="pool")(base.output)
+    features = keras.layers.Dropout(dropout, name="dropout")(features)
+    logits = keras.layers.Conv2D(len(LABELS), 1, name="logits_conv")(features)
+    return keras.Model(base.input, keras.layers.Flatten(name="logits")(logits), name="mask")
+
+
+def freeze_batch_norm(model: keras.Model) -> None:
+    """Keep ImageNet's statistics: the batches are small, and their moments would not be the device's."""
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.trainable = False
+
+
+def with_probabilities(model: keras.Model, temperature: float) -> keras.Model:
+    """The network to ship: the logits divided by ``temperature`` (folded into the last weights), then softmax."""
+    copy: Any = keras.models.clone_model(model)
+    copy.set_weights(model.get_weights())
+    head = copy.get_layer("logits_conv")
+    head.set_weights([weights / temperature for weights in head.get_weights()])
+    return keras.Model(copy.input, keras.layers.Softmax(name="probabilities")(copy.output), name="mask")

@@ -1,0 +1,143 @@
+"""Which faces the network sees how often, and what is painted on them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.mask import paint
+from convert.mask.augment import Jitter, degrade, jittered_crop
+from convert.mask.patches import Patch, PatchSet
+from convert.mask.records import LABELS
+
+MASK, NO_MASK, INCORRECT = range(3)
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """Shares of the classes and weights of the sources within them.
+
+    ``incorrect`` is shown more often than it is met, and yet rarely enough that a strange bare face is not
+    called incorrect. The painted shares are parts of their class.
+    """
+
+    classes: tuple[float, float, float] = (0.38, 0.44, 0.18)
+    synthetic: float = 0.3
+    hard: float = 4.0
+    scene: float = 1.2
+    bare_scene: float = 3.5
+    small_scene: float = 0.5
+    extra_bare: float = 0.15
+    painted_mask: float = 0.08
+    painted_incorrect: float = 0.18
+    painted_chin: float = 0.06
+    painted_bare: float = 0.22
+    smoothing: float = 0.07
+    detector_box: float = 0.35
+    jitter: Jitter = Jitter()
+
+    def weight(self, patch: Patch) -> float:
+        """How often a face is drawn, relative to others of its class."""
+        if patch.origin == "bare":
+            return self.extra_bare
+        weight = self.synthetic if patch.synthetic else 1.0
+        if "hard" in patch.source:
+            weight *= self.hard
+        if patch.origin == "scene":
+            weight *= self.bare_scene if patch.label == NO_MASK else self.scene
+            if patch.side < 40:
+                weight *= self.small_scene * 0.5 if patch.label == NO_MASK else self.small_scene
+        return weight
+
+
+class Sampler:
+    """Draws training examples; the same ``rng`` state gives the same example.
+
+    Raises (constructor):
+        ValueError: a class that every dataset must have has no face.
+    """
+
+    def __init__(self, patches: PatchSet, indices: Sequence[int], recipe: Recipe, size: int) -> None:
+        self._patches = patches
+        self._recipe = recipe
+        self._size = size
+        self._weights = {index: recipe.weight(patches[index]) for index in indices}
+        self._paintable = [
+            index
+            for index in indices
+            if patches[index].label == NO_MASK and patches[index].landmarks and patches[index].side >= 48
+        ]
+        self._draw()
+
+    def forget(self, indices: Sequence[int]) -> None:
+        """Never draw these faces again: their labels are doubted."""
+        for index in indices:
+            self._weights.pop(index, None)
+        doubted = set(indices)
+        self._paintable = [index for index in self._paintable if index not in doubted]
+        self._draw()
+
+    def _draw(self) -> None:
+        self._pools: list[tuple[NDArray[np.int64], NDArray[np.float64]]] = []
+        for label, name in enumerate(LABELS):
+            pool = np.array([i for i in self._weights if self._patches[i].label == label], dtype=np.int64)
+            weights = np.array([self._weights[int(i)] for i in pool], dtype=np.float64)
+            if label != INCORRECT and not len(pool):
+                raise ValueError(f"no face of the class {name} to train on")
+            self._pools.append((pool, np.cumsum(weights / weights.sum()) if len(pool) else weights))
+        shares = np.array(self._recipe.classes)
+        if not len(self._pools[INCORRECT][0]) and not self._paintable:
+            shares[INCORRECT] = 0.0
+        self._shares = shares / shares.sum()
+
+    def example(self, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """One crop, ``(size, size, 3)`` uint8 RGB, and its smoothed target over the three classes."""
+        label = int(rng.choice(3, p=self._shares))
+        index, painter, target = self._choose(label, rng)
+        patch = self._patches[index]
+        image = self._patches.pixels(index)
+        if painter is not None and patch.landmarks:
+            image = image.copy()
+            painter(image, paint.Face(patch.landmarks, patch.box), rng)
+        box = patch.box
+        if patch.detector_box and rng.random() < self._recipe.detector_box:
+            box = patch.detector_box
+        crop = jittered_crop(image, box, self._size, rng, self._recipe.jitter)
+        crop = degrade(crop, rng, self._recipe.jitter)
+        smoothing = self._recipe.smoothing
+        target = target * (1 - smoothing) + smoothing / len(LABELS)
+        return np.asarray(cv2.cvtColor(crop, cv2.COLOR_BGR2RGB), dtype=np.uint8), target.astype(np.float32)
+
+    def batch(self, count: int, rng: np.random.Generator) -> tuple[NDArray[np.uint8], NDArray[np.float32]]:
+        """``count`` examples: ``(count, size, size, 3)`` uint8 RGB and ``(count, 3)`` float32."""
+        images, targets = zip(*(self.example(rng) for _ in range(count)), strict=True)
+        return np.stack(images), np.stack(targets)
+
+    def _choose(self, label: int, rng: np.random.Generator) -> tuple[int, paint.Painter | None, NDArray[np.float64]]:
+        recipe = self._recipe
+        target = np.eye(3)[label]
+        chance = rng.random()
+        if label == NO_MASK:
+            index = self._pick(NO_MASK, rng)
+            painted = chance < recipe.painted_bare and self._patches[index].side >= 40
+            painter = paint.BARE_PAINTERS[int(rng.integers(len(paint.BARE_PAINTERS)))] if painted else None
+            return index, painter, target
+        if self._paintable:
+            bare = self._paintable[int(rng.integers(len(self._paintable)))]
+            if label == MASK and chance < recipe.painted_mask:
+                return bare, paint.mask_on, target
+            alone = label == INCORRECT and not len(self._pools[INCORRECT][0])
+            if label == INCORRECT and (alone or chance < recipe.painted_incorrect):
+                return bare, paint.mask_under_nose, target
+            if label == INCORRECT and chance < recipe.painted_incorrect + recipe.painted_chin:
+                # People disagree on what a mask under the chin is; a crop may not even show it.
+                return bare, paint.mask_under_chin, np.array([0.0, 0.4, 0.6])
+        return self._pick(label, rng), None, target
+
+    def _pick(self, label: int, rng: np.random.Generator) -> int:
+        pool, cumulated = self._pools[label]
+        return int(pool[min(int(np.searchsorted(cumulated, rng.random())), len(pool) - 1)])

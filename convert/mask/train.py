@@ -1,0 +1,185 @@
+"""Transfer learning of the mask network: the head first, then everything, with a running weight average."""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import keras
+import numpy as np
+import tensorflow as tf
+from numpy.typing import NDArray
+
+from convert.mask import net
+from convert.mask.patches import PatchSet
+from convert.mask.records import LABELS, in_validation
+from convert.mask.sampling import INCORRECT, NO_MASK, Recipe, Sampler
+from edge_agent.vision.crops import CropMargins, face_crop
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to train; times and counts, not what the data is."""
+
+    size: int = 96
+    alpha: float = 1.0
+    weights: Path | str | None = None
+    epochs: int = 12
+    steps: int = 250
+    batch: int = 64
+    rate: float = 4e-4
+    decay: float = 0.02
+    average: float = 0.998
+    head_batches: int = 80
+    clean_after: int = 4
+    doubt: float = 0.9
+    threads: int = 1
+    seed: int = 20261122
+
+
+class Batches(keras.utils.PyDataset):
+    """Endless random batches; ``(seed, epoch, number)`` decides what is in one."""
+
+    def __init__(self, sampler: Sampler, settings: Settings) -> None:
+        super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
+        self.sampler = sampler
+        self.epoch = 0
+        self._settings = settings
+
+    def __len__(self) -> int:
+        return self._settings.steps
+
+    def __getitem__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        rng = np.random.default_rng((self._settings.seed, self.epoch, number))
+        images, targets = self.sampler.batch(self._settings.batch, rng)
+        return net.as_input(images), targets
+
+
+class Cleaning(keras.callbacks.Callback):
+    """Takes doubtful labels out after some epochs: where the averaged net is sure of another class.
+
+    Only bare and incorrect faces of scenes and incorrect singles are asked; the other labels were checked by eye.
+    """
+
+    def __init__(self, batches: Batches, patches: PatchSet, indices: list[int], settings: Settings, out: Path) -> None:
+        super().__init__()
+        self._batches = batches
+        self._patches = patches
+        self._asked = [
+            index
+            for index in indices
+            if patches[index].label == INCORRECT
+            or (patches[index].origin == "scene" and patches[index].label == NO_MASK)
+        ]
+        self._settings = settings
+        self._out = out / "doubted.json"
+
+    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
+        if self._out.is_file():
+            self._batches.sampler.forget(json.loads(self._out.read_text()))
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._batches.epoch = epoch
+
+    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        if epoch + 1 != self._settings.clean_after or not self._asked:
+            return
+        crops = central_crops(self._patches, self._asked, self._settings.size)
+        scores = tf.nn.softmax(self.model.predict(net.as_input(crops), batch_size=128, verbose=0)).numpy()
+        labels = np.array([self._patches[index].label for index in self._asked])
+        scores[np.arange(len(labels)), labels] = 0
+        doubted = [index for index, sure in zip(self._asked, scores.max(axis=1), strict=True) if sure > self._settings.doubt]
+        self._out.write_text(json.dumps(doubted))
+        self._batches.sampler.forget(doubted)
+        print(f"\n{len(doubted)} of {len(self._asked)} labels are doubted and left out from here on")
+
+
+def split(patches: PatchSet) -> tuple[list[int], list[int]]:
+    """Indices to train on and to measure on; additional bare faces are never measured on."""
+    training, validation = [], []
+    for index, patch in enumerate(patches):
+        measured = patch.origin != "bare" and in_validation(patch.group)
+        (validation if measured else training).append(index)
+    return training, validation
+
+
+def central_crops(
+    patches: PatchSet, indices: list[int], size: int, margins: CropMargins = CropMargins()
+) -> NDArray[np.uint8]:
+    """The crops the device would cut, ``(count, size, size, 3)`` uint8 RGB."""
+    crops = np.empty((len(indices), size, size, 3), dtype=np.uint8)
+    for row, index in enumerate(indices):
+        face_crop(patches.pixels(index), patches[index].box, size, margins, out=crops[row])
+    return crops
+
+
+def fit(patches: PatchSet, out: Path, settings: Settings, recipe: Recipe) -> keras.Model:
+    """Train on the training groups of ``patches`` and return the averaged network (three logits).
+
+    ``out`` receives ``history.csv``, ``model.keras`` after each epoch and what is needed to resume.
+    """
+    cv2.setNumThreads(1)  # the trainer is given one core beside TensorFlow's
+    tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    keras.utils.set_random_seed(settings.seed)
+    out.mkdir(parents=True, exist_ok=True)
+    training, validation = split(patches)
+    batches = Batches(Sampler(patches, training, recipe, settings.size), settings)
+    measured = [index for index in validation if patches[index].side >= 40 or patches[index].origin == "single"]
+    validation_data = (
+        net.as_input(central_crops(patches, measured, settings.size)),
+        np.eye(len(LABELS), dtype=np.float32)[[patches[index].label for index in measured]],
+    )
+    model = net.build(settings.size, settings.alpha, settings.weights)
+    if not (out / "resume").exists():
+        _fit_head(model, batches, settings)
+    net.freeze_batch_norm(model)
+    schedule = keras.optimizers.schedules.CosineDecay(
+        settings.rate * 0.1, settings.epochs * settings.steps, alpha=0.01,
+        warmup_target=settings.rate, warmup_steps=min(200, settings.steps),
+    )
+    model.compile(
+        optimizer=keras.optimizers.AdamW(
+            schedule, weight_decay=settings.decay, clipnorm=1.0, use_ema=True, ema_momentum=settings.average
+        ),
+        loss=keras.losses.CategoricalCrossentropy(from_logits=True),
+        metrics=["accuracy"],
+    )
+    model.fit(
+        batches,
+        epochs=settings.epochs,
+        validation_data=validation_data if measured else None,
+        validation_batch_size=128,
+        callbacks=[
+            # Before the swap: training resumes from the weights being trained, not from their average.
+            keras.callbacks.BackupAndRestore(out / "resume", delete_checkpoint=False),
+            keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
+            keras.callbacks.ModelCheckpoint(out / "model.keras"),
+            keras.callbacks.CSVLogger(out / "history.csv", append=True),
+            Cleaning(batches, patches, training, settings, out),
+        ],
+    )
+    return model
+
+
+def _fit_head(model: keras.Model, batches: Batches, settings: Settings) -> None:
+    """Fit the last convolution on cached features, so that random logits don't shake the base."""
+    features_model = keras.Model(model.input, model.get_layer("pool").output)
+    features, targets = [], []
+    for number in range(settings.head_batches):
+        images, target = batches[-1 - number + 2**31]
+        features.append(features_model.predict_on_batch(images))
+        targets.append(target)
+    head = keras.Sequential([keras.layers.Flatten(), keras.layers.Dropout(0.2), keras.layers.Dense(len(LABELS))])
+    head.compile(
+        optimizer=keras.optimizers.Adam(1e-3), loss=keras.losses.CategoricalCrossentropy(from_logits=True)
+    )
+    head.fit(np.concatenate(features), np.concatenate(targets), epochs=15, batch_size=64, verbose=0)
+    kernel, bias = head.layers[-1].get_weights()
+    model.get_layer("logits_conv").set_weights([kernel[None, None], bias])
