@@ -1,0 +1,73 @@
+"""Pictures that come but show nothing: frozen, black, covered; and pictures of a new size."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from edge_agent.config import CameraSettings
+from edge_agent.types import Image
+
+_SAMPLES = 120  # rows or columns, whichever are fewer, that are compared
+_BLACK = 16.0  # mean of 0…255 below which a picture is black: limited-range video calls 16 black
+_FLAT = 4.0  # standard deviation of the brightness below which a picture shows nothing but sensor noise
+
+
+class Finding(NamedTuple):
+    """What one picture tells together with those before it."""
+
+    frozen: bool
+    """The very same picture for so long that it can't be the world."""
+    reopen: bool
+    """Frozen, and the camera has had its time since it was last opened."""
+    dark: bool
+    """Black or without any structure for so long that somebody should look."""
+    resized: bool
+    """Of another size than the picture before."""
+
+
+class PictureWatch:
+    """Compares each picture with those before it, across reopening.
+
+    A live sensor has noise: two pictures that are equal to the bit are rare, and a row of them over many seconds
+    means that a camera, its driver or its server repeats itself. Files may show a still picture (`live=False`).
+    """
+
+    def __init__(self, settings: CameraSettings, live: bool) -> None:
+        self._freeze_after = settings.freeze_after
+        self._patience = min(settings.stall_after, settings.freeze_after)
+        self._dark_after = settings.dark_after
+        self._live = live
+        self._size: tuple[int, ...] = ()
+        self._sample: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None = None
+        self._same_since = 0.0
+        self._opened_at: float | None = None
+        self._dark_since: float | None = None
+
+    def reopened(self, now: float) -> None:
+        """The camera was opened: a frozen one gets some seconds to show something new."""
+        self._opened_at = now
+
+    def look(self, image: Image, now: float) -> Finding:
+        """Judge a picture (H×W×3 uint8 BGR) that came at `now` monotonic seconds."""
+        resized = bool(self._size) and image.shape != self._size
+        self._size = image.shape
+        step = max(1, min(image.shape[:2]) // _SAMPLES)
+        sample = image[::step, ::step]
+        if self._sample is None or not np.array_equal(sample, self._sample):
+            self._sample = sample.copy()
+            self._same_since = now
+        frozen = self._live and now - self._same_since >= self._freeze_after
+        waited = self._opened_at is None or now - self._opened_at >= self._patience
+        if not _shows_nothing(sample):
+            self._dark_since = None
+        elif self._dark_since is None:
+            self._dark_since = now
+        dark = self._dark_since is not None and now - self._dark_since >= self._dark_after
+        return Finding(frozen, frozen and waited, dark, resized)
+
+
+def _shows_nothing(sample: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bool:
+    brightness = sample.mean(axis=2)
+    return bool(brightness.mean() < _BLACK or brightness.std() < _FLAT)

@@ -1,0 +1,57 @@
+"""Where pictures come from: one file per kind, one protocol, chosen by `camera.source`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from edge_agent.camera.sources.base import EndOfStream, Grab, Source
+from edge_agent.camera.sources.files import ImageFolder, VideoFile
+from edge_agent.camera.sources.gstreamer import PREFIX as GSTREAMER
+from edge_agent.camera.sources.gstreamer import GStreamerPipeline
+from edge_agent.camera.sources.network import PORTS, NetworkCamera
+from edge_agent.camera.sources.pattern import TestPattern
+from edge_agent.camera.sources.picamera import NAME as PICAMERA
+from edge_agent.camera.sources.picamera import PiCamera
+from edge_agent.camera.sources.v4l2 import Memory, V4l2Camera
+from edge_agent.config import CameraSettings
+from edge_agent.errors import CameraError
+
+__all__ = ["EndOfStream", "Grab", "Memory", "Source", "create"]
+
+
+def create(settings: CameraSettings, memory: Memory | None = None) -> Source:
+    """Return the source that `settings.source` names, not yet open.
+
+    Whoever opens a V4L2 camera again with a new source hands on the same `memory`, so that the camera is found
+    under another number too.
+
+    Raises:
+        CameraError: the words mean no source.
+    """
+    source = settings.source
+    if isinstance(source, int) or source.isdecimal():
+        return V4l2Camera(int(source), settings, memory)
+    if source == "test":
+        return TestPattern(settings)
+    if source == PICAMERA or source.startswith(f"{PICAMERA}:"):
+        number = source.removeprefix(PICAMERA).removeprefix(":") or "0"
+        if not number.isdecimal():
+            raise CameraError(f"camera.source {source}: write picamera2, or picamera2:1 for the second camera")
+        return PiCamera(int(number), settings)
+    if source.startswith(GSTREAMER):
+        return GStreamerPipeline(source.removeprefix(GSTREAMER), settings)
+    if "://" in source:
+        scheme = urlsplit(source).scheme.lower()
+        if scheme not in PORTS:
+            raise CameraError(f"camera.source: {scheme}:// is not known; use one of {', '.join(PORTS)}")
+        return NetworkCamera(source, settings)
+    if source.startswith("/dev/"):
+        return V4l2Camera(source, settings, memory)
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return ImageFolder(path, settings)
+    # What looks like a file is one, even while it is missing: a disk may be mounted late.
+    if path.is_file() or path.suffix or "/" in source:
+        return VideoFile(path, settings)
+    return V4l2Camera(source, settings, memory)

@@ -1,0 +1,155 @@
+"""Video files and folders of images, at their own pace or as fast as they are taken."""
+
+from __future__ import annotations
+
+import logging
+import re
+from pathlib import Path
+
+import cv2
+
+from edge_agent.camera.sources.base import EndOfStream, Grab, as_image
+from edge_agent.camera.sources.pacing import Pacer
+from edge_agent.config import CameraSettings
+from edge_agent.errors import CameraError
+
+IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+_LONGEST_PAUSE = 1.0  # seconds between two pictures of a file, whatever its time stamps say
+
+_log = logging.getLogger(__name__)
+
+
+class VideoFile:
+    """A video file through OpenCV's FFmpeg."""
+
+    live = False
+
+    def __init__(self, path: Path, settings: CameraSettings) -> None:
+        self._path = path
+        self._loop = settings.loop
+        self._pacer = Pacer(settings.realtime)
+        self._capture: cv2.VideoCapture | None = None
+        self._position = 0.0
+        self._stamp = 0.0
+        self._interval = 1 / settings.fps
+        self._frames = 0
+
+    def open(self) -> None:
+        self.close()
+        self._pacer.restart()
+        self._position = 0.0
+        self._begin()
+
+    def _begin(self) -> None:
+        if not self._path.is_file():
+            raise CameraError(f"{self._path}: no such video file; correct camera.source")
+        capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
+        if not capture.isOpened():
+            capture.release()
+            raise CameraError(f"{self._path}: not a video that OpenCV can read; convert it to MP4 (H.264)")
+        rate = capture.get(cv2.CAP_PROP_FPS)
+        if 0.1 <= rate <= 1000:
+            self._interval = 1 / rate
+        self._capture = capture
+        self._stamp = 0.0
+        self._frames = 0
+
+    def read(self) -> Grab | None:
+        if self._capture is None:
+            return None
+        ok, image = self._capture.read()
+        if not ok:
+            if self._frames == 0:
+                raise CameraError(f"{self._path}: the video holds no picture that can be decoded")
+            if not self._loop:
+                raise EndOfStream
+            self._close_capture()
+            self._begin()
+            self._position += self._interval
+            ok, image = self._capture.read()
+            if not ok:
+                raise CameraError(f"{self._path}: the video can't be read again from its beginning")
+        elif self._frames:
+            # Its time stamps pace a file; where they are missing or go astray, its rate does.
+            step = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000 - self._stamp
+            self._position += min(step, _LONGEST_PAUSE) if step > 0 else self._interval
+        self._stamp = self._capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
+        self._frames += 1
+        return as_image(image), self._pacer.wait_for(self._position)
+
+    def _close_capture(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+    def close(self) -> None:
+        self._pacer.stop()
+        self._close_capture()
+
+    def interrupt(self) -> None:
+        self._pacer.stop()
+
+    def describe(self) -> str:
+        return f"video file {self._path}"
+
+
+class ImageFolder:
+    """The images of a folder in natural order (2 before 10), `camera.fps` of them a second."""
+
+    live = False
+
+    def __init__(self, path: Path, settings: CameraSettings) -> None:
+        self._path = path
+        self._loop = settings.loop
+        self._interval = 1 / settings.fps
+        self._pacer = Pacer(settings.realtime)
+        self._files: list[Path] = []
+        self._next = 0
+        self._shown = 0
+        self._readable = False
+
+    def open(self) -> None:
+        self._pacer.restart()
+        try:
+            files = [file for file in self._path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+        except OSError as error:
+            raise CameraError(f"{self._path}: can't be listed ({error.strerror}); correct camera.source") from error
+        if not files:
+            raise CameraError(f"{self._path}: no images in this folder ({', '.join(sorted(IMAGE_SUFFIXES))})")
+        self._files = sorted(files, key=_natural)
+        self._next = self._shown = 0
+        self._readable = False
+
+    def read(self) -> Grab | None:
+        while self._files:
+            if self._next == len(self._files):
+                if not self._readable:
+                    raise CameraError(f"{self._path}: none of its {len(self._files)} images can be decoded")
+                if not self._loop:
+                    raise EndOfStream
+                self._next = 0
+            file = self._files[self._next]
+            self._next += 1
+            image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+            if image is None:
+                _log.warning("skipping %s: not an image that can be decoded", file)
+                continue
+            self._readable = True
+            moment = self._pacer.wait_for(self._shown * self._interval)
+            self._shown += 1
+            return as_image(image), moment
+        return None
+
+    def close(self) -> None:
+        self._pacer.stop()
+        self._files = []
+
+    def interrupt(self) -> None:
+        self._pacer.stop()
+
+    def describe(self) -> str:
+        return f"images of {self._path}"
+
+
+def _natural(path: Path) -> list[tuple[int, int | str]]:
+    return [(0, int(part)) if part.isdigit() else (1, part) for part in re.split(r"(\d+)", path.name) if part]

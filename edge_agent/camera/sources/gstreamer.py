@@ -1,0 +1,132 @@
+"""A GStreamer pipeline in a child process, for the CSI cameras of a Jetson and whatever else GStreamer can read.
+
+The OpenCV that pip installs is built without GStreamer. `gst-launch-1.0` needs no build of our own, and unlike a
+pipeline inside this process a hung child can be killed.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import re
+import select
+import shlex
+import shutil
+import subprocess
+import time
+
+import numpy as np
+
+from edge_agent.camera.sources.base import Grab
+from edge_agent.config import CameraSettings
+from edge_agent.errors import CameraError
+
+PREFIX = "gstreamer:"
+_F_SETPIPE_SZ = 1031  # <linux/fcntl.h>; named in Python's fcntl from 3.10 on most builds only
+_PIPE_BYTES = 1 << 20
+_LAST_WORDS = 600
+
+
+class GStreamerPipeline:
+    """Runs `PIPELINE ! videoconvert ! videoscale ! BGR of width×height ! fdsink` and reads raw frames from it."""
+
+    live = True
+
+    def __init__(self, pipeline: str, settings: CameraSettings) -> None:
+        # A pipeline written for OpenCV ends in a sink of its own.
+        self._pipeline = re.sub(r"!\s*(appsink|fdsink)\b[^!]*$", "", pipeline.strip()).strip().rstrip("!").strip()
+        self._settings = settings
+        self._stride = (settings.width * 3 + 3) & ~3  # GStreamer pads BGR rows to four bytes
+        self._buffer = bytearray(self._stride * settings.height)
+        self._child: subprocess.Popen[bytes] | None = None
+        self._words = b""
+
+    def open(self) -> None:
+        self.close()
+        program = shutil.which("gst-launch-1.0")
+        if program is None:
+            raise CameraError(
+                "gst-launch-1.0 is not installed: sudo apt install gstreamer1.0-tools gstreamer1.0-plugins-good"
+            )
+        try:
+            elements = shlex.split(self._pipeline)
+        except ValueError as error:
+            raise CameraError(f"camera.source: the pipeline can't be read ({error})") from error
+        caps = f"video/x-raw,format=BGR,width={self._settings.width},height={self._settings.height}"
+        sink = ["!", "queue", "leaky=downstream", "max-size-buffers=1", "!", "fdsink", "fd=1", "sync=false"]
+        self._words = b""
+        self._child = subprocess.Popen(
+            [program, "-q", *elements, "!", "videoconvert", "!", "videoscale", "!", caps, *sink],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+            start_new_session=True,  # Ctrl-C on a terminal is for us; we end the child
+        )
+        assert self._child.stdout is not None
+        assert self._child.stderr is not None
+        os.set_blocking(self._child.stdout.fileno(), False)
+        os.set_blocking(self._child.stderr.fileno(), False)
+        with contextlib.suppress(OSError):  # fewer wake-ups per frame; refused where the user's limit is used up
+            fcntl.fcntl(self._child.stdout.fileno(), _F_SETPIPE_SZ, _PIPE_BYTES)
+
+    def read(self) -> Grab | None:
+        child = self._child
+        if child is None or child.stdout is None:
+            return None
+        deadline = time.monotonic() + self._settings.read_timeout
+        view, filled, moment = memoryview(self._buffer), 0, 0.0
+        while filled < len(view):
+            # A frame that has begun is waited for beyond the deadline no longer than the deadline itself: to stop
+            # in its middle would misalign every frame after it, so a half frame counts as a broken stream.
+            ready, _, _ = select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))
+            self._listen()
+            if not ready:
+                if filled:
+                    raise CameraError(f"{self.describe()}: the pipeline stopped in the middle of a frame")
+                return None
+            count = os.readv(child.stdout.fileno(), [view[filled:]])
+            if count == 0:
+                child.wait(timeout=self._settings.read_timeout)
+                self._listen()
+                raise CameraError(f"{self.describe()} ended: {self._last_words() or f'code {child.returncode}'}")
+            if not filled:
+                moment = time.monotonic()
+            filled += count
+        rows = np.frombuffer(self._buffer, np.uint8).reshape(self._settings.height, self._stride)
+        image = rows[:, : self._settings.width * 3].reshape(self._settings.height, self._settings.width, 3).copy()
+        return image, moment
+
+    def _listen(self) -> None:
+        if self._child is not None and self._child.stderr is not None:
+            with contextlib.suppress(BlockingIOError):
+                self._words = (self._words + os.read(self._child.stderr.fileno(), 65536))[-4 * _LAST_WORDS :]
+
+    def _last_words(self) -> str:
+        lines = [line.strip() for line in self._words.decode("utf-8", "replace").splitlines() if line.strip()]
+        errors = [line for line in lines if "ERROR" in line or "erroneous" in line] or lines[-2:]
+        return " ".join(errors)[:_LAST_WORDS]
+
+    def close(self) -> None:
+        child, self._child = self._child, None
+        if child is None:
+            return
+        child.terminate()
+        try:
+            child.wait(timeout=1.0)
+        except subprocess.TimeoutExpired:
+            child.kill()
+            child.wait()
+        for stream in (child.stdout, child.stderr):
+            if stream is not None:
+                stream.close()
+
+    def interrupt(self) -> None:
+        """Kill the child: the pipe then ends and a read returns."""
+        child = self._child
+        if child is not None:
+            child.kill()
+
+    def describe(self) -> str:
+        return f"GStreamer pipeline {self._pipeline.split('!')[0].strip()}"

@@ -1,0 +1,93 @@
+"""Network cameras: RTSP and HTTP streams through OpenCV's FFmpeg."""
+
+from __future__ import annotations
+
+import socket
+from urllib.parse import urlsplit
+
+import cv2
+
+from edge_agent.camera.sources.base import Grab
+from edge_agent.camera.sources.capture import Capture
+from edge_agent.camera.sources.pacing import StreamClock
+from edge_agent.config import CameraSettings
+from edge_agent.errors import CameraError
+
+PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+
+
+class NetworkCamera:
+    """A stream at an address; opening and reading have deadlines inside FFmpeg.
+
+    RTSP goes over TCP, which is what OpenCV asks FFmpeg for unless OPENCV_FFMPEG_CAPTURE_OPTIONS says otherwise.
+    """
+
+    live = True
+
+    def __init__(self, url: str, settings: CameraSettings) -> None:
+        self._url = url
+        self._settings = settings
+        self._address = urlsplit(url)
+        self._capture: Capture | None = None
+        self._clock = StreamClock()
+
+    def open(self) -> None:
+        self.close()
+        self._knock()
+        capture = cv2.VideoCapture(
+            self._url,
+            cv2.CAP_FFMPEG,
+            [
+                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(self._settings.open_timeout * 1000),
+                cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(self._settings.read_timeout * 1000),
+            ],
+        )  # fmt: skip
+        if not capture.isOpened():
+            capture.release()
+            raise CameraError(
+                f"{self.describe()}: the camera answers but gives no stream; check path, user name and password"
+            )
+        self._clock.restart()
+        self._capture = Capture(capture, self._settings.fps, self._clock.captured_at)
+
+    def _knock(self) -> None:
+        # FFmpeg only says that it failed; a plain connection tells why.
+        try:
+            host, port = self._address.hostname, self._address.port or PORTS[self._address.scheme.lower()]
+        except ValueError as error:
+            raise CameraError(f"{self.describe()}: {error}; correct camera.source") from error
+        if not host:
+            raise CameraError(f"{self.describe()}: the address names no host; correct camera.source")
+        try:
+            socket.create_connection((host, port), timeout=self._settings.open_timeout).close()
+        except socket.gaierror as error:
+            raise CameraError(f"{self.describe()}: the name {host} is not known ({error.strerror})") from error
+        except TimeoutError as error:
+            raise CameraError(
+                f"{self.describe()}: no answer in {self._settings.open_timeout:g} s; is the camera on, "
+                "and in this network?"
+            ) from error
+        except OSError as error:
+            raise CameraError(f"{self.describe()}: {error.strerror or error}; is the camera on?") from error
+
+    def read(self) -> Grab | None:
+        return self._capture.read() if self._capture is not None else None
+
+    def close(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+    def interrupt(self) -> None:
+        """Do nothing: FFmpeg has its deadlines, and to release under a running read would crash the process."""
+
+    def describe(self) -> str:
+        return printable(self._url)
+
+
+def printable(source: int | str) -> str:
+    """Return a source as it may be shown: an address without user name, password and query."""
+    if isinstance(source, int) or "://" not in source:
+        return str(source)
+    address = urlsplit(source)
+    return f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"

@@ -1,0 +1,121 @@
+"""USB and other V4L2 cameras, by number, path or name."""
+
+from __future__ import annotations
+
+import logging
+import math
+import os
+from dataclasses import dataclass
+
+import cv2
+
+from edge_agent.camera.devices import VideoDevice, find_device, list_devices
+from edge_agent.camera.sources.base import Grab
+from edge_agent.camera.sources.capture import Capture
+from edge_agent.config import CameraSettings
+from edge_agent.errors import CameraError
+
+# OpenCV's word for UVC's auto-exposure menu: 1 is manual, 3 is "aperture priority", which is automatic.
+_EXPOSURE_MANUAL, _EXPOSURE_AUTO = 1, 3
+_SELECT_TIMEOUT = "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"  # whole seconds; OpenCV's own is 10
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass
+class Memory:
+    """Which device was in use; outlives the source that used it, so that the next one finds the camera again."""
+
+    device: VideoDevice | None = None
+    moved: int = 0
+    """How often the camera came back under another number."""
+
+
+class V4l2Camera:
+    """A V4L2 camera through OpenCV."""
+
+    live = True
+
+    def __init__(self, source: int | str, settings: CameraSettings, memory: Memory | None = None) -> None:
+        self._source = source
+        self._settings = settings
+        self._memory = memory or Memory()
+        self._capture: Capture | None = None
+        self._description = f"camera {source}"
+
+    def open(self) -> None:
+        self.close()
+        device = find_device(self._source, list_devices(), self._memory.device)
+        if device.needs_picamera2:
+            raise CameraError(f"{device.path} is a Raspberry Pi camera module: set camera.source to picamera2")
+        if device.error is not None or not os.access(device.path, os.R_OK | os.W_OK):
+            raise CameraError(
+                f"{device.path} ({device.name}) may not be read by this user: "
+                "add it to the group video (sudo usermod -aG video USER) and start the program again"
+            )
+        # OpenCV reads this once per process, at the first V4L2 capture; an owner's own choice is respected.
+        os.environ.setdefault(_SELECT_TIMEOUT, str(max(1, math.ceil(self._settings.read_timeout))))
+        capture = cv2.VideoCapture(device.path, cv2.CAP_V4L2)
+        if not capture.isOpened():
+            capture.release()
+            raise CameraError(
+                f"{device.path} ({device.name}) can't be opened: another program may be using it "
+                f"(sudo fuser -v {device.path} names it)"
+            )
+        try:
+            self._configure(capture)
+        except BaseException:
+            capture.release()
+            raise
+        self._capture = Capture(capture, self._settings.fps, _captured_at)
+        self._description = f"{device.name} ({device.path}) {_mode(capture)}"
+        before = self._memory.device
+        if before is not None and before.path != device.path:
+            self._memory.moved += 1
+            _log.info("camera %s came back as %s, it was %s", device.name, device.path, before.path)
+        self._memory.device = device
+
+    def _configure(self, capture: cv2.VideoCapture) -> None:
+        wanted = self._settings
+        # The format first: which sizes and rates there are depends on it. MJPG is the one USB 2 has room for.
+        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*wanted.fourcc))
+        capture.set(cv2.CAP_PROP_FRAME_WIDTH, wanted.width)
+        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wanted.height)
+        capture.set(cv2.CAP_PROP_FPS, wanted.fps)
+        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        if wanted.exposure == "auto":
+            done = capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, _EXPOSURE_AUTO)
+        elif wanted.exposure is not None:
+            done = capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, _EXPOSURE_MANUAL)
+            done = capture.set(cv2.CAP_PROP_EXPOSURE, wanted.exposure) and done
+        else:
+            done = True
+        if not done:
+            _log.warning("the camera does not accept camera.exposure %s", wanted.exposure)
+
+    def read(self) -> Grab | None:
+        return self._capture.read() if self._capture is not None else None
+
+    def close(self) -> None:
+        if self._capture is not None:
+            self._capture.release()
+            self._capture = None
+
+    def interrupt(self) -> None:
+        """Do nothing: OpenCV's select has a deadline, and to release under a running read crashes the process."""
+
+    def describe(self) -> str:
+        return self._description
+
+
+def _captured_at(position: float, arrived: float) -> float:
+    # The driver stamps the buffer with the monotonic clock, mostly at the start of the exposure or of the transfer;
+    # drivers that stamp otherwise are off by hours, not by seconds.
+    return position if 0.0 <= arrived - position < 5.0 else arrived
+
+
+def _mode(capture: cv2.VideoCapture) -> str:
+    number = int(capture.get(cv2.CAP_PROP_FOURCC))
+    fourcc = number.to_bytes(4, "little", signed=False).decode("ascii", "replace") if number > 0 else "?"
+    width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+    return f"{width}×{height} {fourcc} {capture.get(cv2.CAP_PROP_FPS):g}/s"
