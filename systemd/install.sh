@@ -18,7 +18,7 @@
 #   --dry-run               only say what would be done
 #
 # Layout: /opt/edge-agent/venvs/ID, with `current` and `previous` pointing into it; /etc/edge-agent/config.yaml;
-# /etc/edge-agent/credentials/mqtt_password (root, 0600); state in /var/lib/edge-agent.
+# /etc/edge-agent/mqtt_password (root, 0600); state in /var/lib/edge-agent.
 set -euo pipefail
 
 PREFIX=/opt/edge-agent CONF=/etc/edge-agent UNITS=/etc/systemd/system
@@ -133,7 +133,6 @@ prepare_system() {   # VENV
     run udevadm trigger --subsystem-match=gpio
   fi
   run install -d -m 755 "$CONF"
-  run install -d -m 700 "$CONF/credentials"
   if [ -e "$CONF/config.yaml" ]; then
     say "keeping $CONF/config.yaml"
     run install -m 644 "$assets/config.yaml" "$CONF/config.yaml.new"
@@ -141,8 +140,8 @@ prepare_system() {   # VENV
   else
     run install -m 644 "$assets/config.yaml" "$CONF/config.yaml"
   fi
-  [ -e "$CONF/credentials/mqtt_password" ] || run install -m 600 /dev/null "$CONF/credentials/mqtt_password"
-  run chmod 600 "$CONF/credentials/mqtt_password"
+  [ -e "$CONF/mqtt_password" ] || run install -m 600 /dev/null "$CONF/mqtt_password"
+  run chmod 600 "$CONF/mqtt_password"
   run install -d -m 755 /usr/local/bin
   run ln -sfn "$PREFIX/current/bin/edge-agent" /usr/local/bin/edge-agent
 }

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import os
 import shutil
 import subprocess
@@ -109,14 +108,6 @@ def power_mode() -> str | None:
     return None
 
 
-def clock_synced() -> bool | None:
-    """Whether the kernel's clock is disciplined by a time source (NTP, PTP, GPS)."""
-    state = _adjtimex_state()
-    if state is None:
-        return None
-    return state != _TIME_ERROR
-
-
 def disk(path: Path) -> DiskSpace | None:
     """Room for `path`, or for the nearest folder above it that exists."""
     for folder in (path, *path.parents):
@@ -126,11 +117,6 @@ def disk(path: Path) -> DiskSpace | None:
             continue
         return DiskSpace(free=usage.free, total=usage.total, writable=os.access(folder, os.W_OK))
     return None
-
-
-def boot_id(root: Path = ROOT) -> str | None:
-    """The kernel's id of this boot: monotonic times can be compared within one only."""
-    return _read(root / "proc/sys/kernel/random/boot_id")
 
 
 def memory_total(root: Path = ROOT) -> int | None:
@@ -146,20 +132,6 @@ def _flags(value: int) -> Throttling:
         now=tuple(word for bit, word in _THROTTLE_BITS.items() if value >> bit & 1),
         since_boot=tuple(word for bit, word in _THROTTLE_BITS.items() if value >> (bit + _SINCE_BOOT) & 1),
     )
-
-
-_TIME_ERROR = 5  # adjtimex(2): "The system clock is not synchronized to a reliable server"
-
-
-def _adjtimex_state() -> int | None:
-    """What adjtimex(2) returns when it only reads; `timedatectl` would need D-Bus and a child process."""
-    try:
-        libc = ctypes.CDLL(None, use_errno=True)
-        # struct timex is 208 bytes on 64-bit Linux and smaller on 32-bit; modes = 0 only reads
-        state = int(libc.adjtimex(ctypes.create_string_buffer(512)))
-    except (OSError, AttributeError):
-        return None
-    return state if state >= 0 else None
 
 
 def _read(path: Path) -> str | None:

@@ -12,18 +12,24 @@ _FREE_WARN = 200 * _MEBIBYTE
 _FREE_FAIL = 20 * _MEBIBYTE
 
 
-def checks(state_dir: Path, *, temperature_limit: float = 80.0, root: Path = board.ROOT) -> list[CheckLine]:
+def checks(
+    state_dir: Path,
+    *,
+    clock_synced: bool | None = None,
+    temperature_limit: float = 80.0,
+    root: Path = board.ROOT,
+) -> list[CheckLine]:
     """Board, temperature, throttling, power mode, clock and disk; only what this board can tell.
 
-    `state_dir`: where the service keeps its outbox; `temperature_limit`: degrees Celsius from which the
-    service slows down.
+    `state_dir`: where the service keeps its outbox; `clock_synced`: whether a time service keeps the wall clock,
+    None if unknown; `temperature_limit`: degrees Celsius from which the service slows down.
     """
     lines = [
         _board(root),
         _temperature(root, temperature_limit),
         _throttling(root),
         _power_mode(root),
-        _clock(),
+        _clock(clock_synced),
         _disk(state_dir),
     ]
     return [line for line in lines if line is not None]
@@ -42,9 +48,7 @@ def _temperature(root: Path, limit: float) -> CheckLine | None:
     text = f"{degrees:.0f} °C (limit {limit:.0f} °C)"
     if degrees < limit:
         return CheckLine("temperature", "ok", text)
-    return CheckLine(
-        "temperature", "warn", text, "add a heat sink or a fan; until then fewer frames are looked at"
-    )
+    return CheckLine("temperature", "warn", text, "add a heat sink or a fan; until then fewer frames are looked at")
 
 
 def _throttling(root: Path) -> CheckLine | None:
@@ -76,8 +80,7 @@ def _power_mode(root: Path) -> CheckLine | None:
     return CheckLine("power mode", "ok", mode)
 
 
-def _clock() -> CheckLine | None:
-    synced = board.clock_synced()
+def _clock(synced: bool | None) -> CheckLine | None:
     if synced is None:
         return None
     if synced:

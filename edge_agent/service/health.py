@@ -10,8 +10,7 @@ State = Literal["ok", "degraded", "failed"]
 
 _CAMERA_FAILED = {
     "opening": "the camera is being opened",
-    "lost": "no camera",
-    "reopening": "no camera: opening it again",
+    "lost": "no camera: opening it again",
     "frozen": "the camera shows the same picture all the time",
     "stuck": "the camera's driver hangs",
     "ended": "the video has ended",

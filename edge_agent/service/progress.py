@@ -11,8 +11,8 @@ from edge_agent.service.notify import Notifier
 
 logger = logging.getLogger(__name__)
 
-EXCUSED = frozenset({"opening", "lost", "frozen", "reopening", "paused", "ended"})
-"""Camera states in which no new frame is expected: the camera room works on it or was told to rest."""
+EXCUSED = frozenset({"opening", "lost", "frozen", "ended"})
+"""Camera states in which no new frame is expected: the camera room works on it, or the file is over."""
 
 STUCK = "stuck"
 """The capture thread hangs in the driver: only a new process helps."""
@@ -41,6 +41,7 @@ class ProgressWatchdog:
         self._stuck_since: float | None = None
         self._captured = self._processed = self._worker = False
         self._last_ping = clock()
+        self._pinged = False
         self._complained = False
 
     def captured(self, count: int = 1) -> None:
@@ -60,22 +61,26 @@ class ProgressWatchdog:
             self._worker = True
 
     def camera_state(self, state: str) -> None:
-        """What the camera room says of itself, e.g. `ok`, `lost`, `reopening`, `stuck`."""
+        """What the camera room says of itself, e.g. `ok`, `lost`, `stuck`."""
         with self._lock:
             if state == STUCK and self._state != STUCK:
                 self._stuck_since = self._clock()
             self._state = state
 
     def tick(self) -> bool:
-        """Ping if there was progress; whether it did. Called by the main loop, at least once in each
-        `Notifier.watchdog_interval`."""
+        """Ping if there was progress; whether it did. Called by the main loop, several times in each
+        `Notifier.watchdog_interval`; pings that come too soon to be of use are spared."""
+        interval = self._notifier.watchdog_interval or 0.0
         with self._lock:
             now = self._clock()
+            if self._pinged and now - self._last_ping < interval / 5:
+                return False
             if not self._deserved(now):
                 self._complain(now)
                 return False
             self._captured = self._processed = self._worker = False
             self._last_ping = now
+            self._pinged = True
             self._complained = False
         self._notifier.watchdog()
         return True
