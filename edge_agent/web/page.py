@@ -1,0 +1,138 @@
+"""The live page's life: an aiohttp server in a thread of its own that can't hold the service up."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+from edge_agent.config import WebSettings
+from edge_agent.errors import ConfigError
+
+try:
+    from aiohttp import web
+
+    from edge_agent.web.routes import build_app
+except ImportError as error:
+    raise ConfigError(
+        f"web.enabled is true, but the live page's package can't be loaded ({error}): "
+        "install it with `pip install 'edge-agent[web]'`, or set web.enabled to false"
+    ) from error
+
+_log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 30.0
+"""Pause before an address that was taken is tried again."""
+_CLOSE_SECONDS = 1.0
+"""Time that open answers get at the end."""
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+class WebPage:
+    """Serves the page, `/api/status`, `/healthz` and, if `picture` is switched on, `/live.mjpeg`.
+
+    `status` returns what is shown, JSON-serialisable; `picture` the newest picture as JPEG, or None while there is
+    none. Both are called in worker threads of the page and may be slow or fail without harm to anybody else.
+    """
+
+    def __init__(
+        self,
+        settings: WebSettings,
+        status: Callable[[], dict[str, Any]],
+        picture: Callable[[], bytes | None] | None = None,
+    ) -> None:
+        self._settings = settings
+        self._status = status
+        self._picture = picture if settings.picture else None
+        self._lock = threading.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._stop: asyncio.Event | None = None
+        self._stopping = False
+        self._address: tuple[str, int] | None = None
+        self._thread: threading.Thread | None = None
+
+    @property
+    def address(self) -> tuple[str, int] | None:
+        """Host and port that are served now; None while there is no server."""
+        return self._address
+
+    def start(self) -> None:
+        """Begin to serve; returns at once. An address that can't be had is one warning and tried again."""
+        if self._thread is not None:
+            return
+        if self._settings.host not in _LOOPBACK:
+            _log.warning(
+                "The live page is open to everybody who reaches %s:%d%s",
+                self._settings.host,
+                self._settings.port,
+                ", faces included" if self._picture else "",
+            )
+        self._thread = threading.Thread(target=self._run, name="web", daemon=True)
+        self._thread.start()
+
+    def stop(self, timeout: float = 3.0) -> None:
+        """End the server and its connections; waits at most `timeout` seconds."""
+        with self._lock:
+            self._stopping = True
+            if self._loop is not None and self._stop is not None:
+                with contextlib.suppress(RuntimeError):  # the loop has ended by itself
+                    self._loop.call_soon_threadsafe(self._stop.set)
+        if self._thread is not None:
+            self._thread.join(timeout)
+            if self._thread.is_alive():
+                _log.warning("The live page did not stop within %.1f s", timeout)
+
+    def _run(self) -> None:
+        try:
+            asyncio.run(self._serve())
+        except Exception:  # the page is an extra: without it the service goes on
+            _log.exception("The live page has failed; the service goes on without it")
+        finally:
+            self._address = None
+
+    async def _serve(self) -> None:
+        stop = asyncio.Event()
+        with self._lock:
+            if self._stopping:
+                return
+            self._loop, self._stop = asyncio.get_running_loop(), stop
+        app = build_app(self._settings, self._status, self._picture, stop)
+        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_SECONDS)
+        await runner.setup()
+        try:
+            if await self._bind(runner, stop):
+                await stop.wait()
+        finally:
+            self._address = None
+            await runner.cleanup()
+
+    async def _bind(self, runner: web.AppRunner, stop: asyncio.Event) -> bool:
+        """Listen, however often it takes; False if the page is to stop meanwhile."""
+        warned = False
+        while not stop.is_set():
+            site = web.TCPSite(runner, self._settings.host, self._settings.port)
+            try:
+                await site.start()
+            except OSError as error:
+                level = logging.DEBUG if warned else logging.WARNING
+                warned = True
+                _log.log(
+                    level,
+                    "The live page can't listen on %s:%d: %s; set web.host and web.port. Trying again every %.0f s",
+                    self._settings.host,
+                    self._settings.port,
+                    error,
+                    RETRY_SECONDS,
+                )
+                await site.stop()
+                with contextlib.suppress(asyncio.TimeoutError):
+                    await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
+                continue
+            host, port = runner.addresses[0][:2]
+            self._address = (host, port)
+            _log.info("Live page on http://%s:%d/", f"[{host}]" if ":" in host else host, port)
+            return True
+        return False
