@@ -1,0 +1,53 @@
+"""User and password of the broker: from a file, a systemd credential or the environment."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+from ...config import MqttSettings
+from ...errors import ConfigError
+
+PASSWORD_VARIABLE = "EDGE_AGENT_MQTT_PASSWORD"
+USERNAME_VARIABLE = "EDGE_AGENT_MQTT_USERNAME"
+
+
+def resolve(
+    settings: MqttSettings, environment: Mapping[str, str] | None = None
+) -> tuple[str | None, str | None]:
+    """(user, password), each None if there is none; read at every connect, so that a new password takes effect.
+
+    The password: `mqtt.password_file`, else the systemd credential `mqtt_password`, else EDGE_AGENT_MQTT_PASSWORD.
+    The user: `mqtt.username`, else the credential `mqtt_username`, else EDGE_AGENT_MQTT_USERNAME.
+
+    Raises:
+        ConfigError: the file can't be read, or there is a password without a user.
+    """
+    env = os.environ if environment is None else environment
+    password = None
+    if settings.password_file is not None:
+        password = _read(settings.password_file, "mqtt.password_file")
+    if password is None:
+        password = _credential(env, "mqtt_password") or env.get(PASSWORD_VARIABLE) or None
+    username = settings.username or _credential(env, "mqtt_username") or env.get(USERNAME_VARIABLE) or None
+    if password is not None and username is None:
+        raise ConfigError(f"there is a password for the broker but no user: set mqtt.username or {USERNAME_VARIABLE}")
+    return username, password
+
+
+def _credential(env: Mapping[str, str], name: str) -> str | None:
+    """A credential of systemd's LoadCredential= (systemd.exec(5))."""
+    directory = env.get("CREDENTIALS_DIRECTORY")
+    if not directory:
+        return None
+    path = Path(directory) / name
+    return _read(path, f"credential {name}") if path.exists() else None
+
+
+def _read(path: Path, what: str) -> str | None:
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"{what}: {path} can't be read: {error}") from None
+    return text.rstrip("\r\n") or None

@@ -1,0 +1,264 @@
+"""The durable queue between a violation and the broker: on disk, in order, within its cap, in memory if it must."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from .backlog import Backlog, SequenceMark
+from .clock import Clock
+from .store import DamagedError, Entry, Store, salvage, set_aside
+
+_LOG = logging.getLogger(__name__)
+
+MEMORY_BYTES = 8_000_000
+"""Cap of what waits in memory while the disk is full or broken; never more than the outbox's own cap."""
+
+DISK_RETRY = 5.0
+"""Seconds between attempts to use a disk that failed."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """A message before it has its number."""
+
+    body: bytes
+    monotonic: float
+    """Monotonic seconds of the moment it tells of."""
+    clock_synced: bool
+    """Whether the wall clock was right at that moment."""
+    picture: bool = False
+
+
+class Outbox:
+    """Keeps messages until the broker has acknowledged them; not thread-safe.
+
+    No method raises for the disk's sake: without it the messages wait in memory, `alarm` says why, and they move
+    to the disk as soon as it takes them.
+    """
+
+    def __init__(
+        self, path: Path, max_bytes: int, *, clock: Clock | None = None, memory_bytes: int = MEMORY_BYTES
+    ) -> None:
+        """Open the file, or begin a new one.
+
+        `max_bytes`: cap of the waiting messages, each with `ROW_OVERHEAD`; beyond it pictures are dropped first,
+        then the oldest events.
+        """
+        self._path = path
+        self._max_bytes = max_bytes
+        self._memory_bytes = min(memory_bytes, max_bytes)
+        self._clock = clock or Clock.system()
+        self._mark = SequenceMark(path.with_name(path.name + ".seq"))
+        self._store: Store | None = None
+        self._backlog = Backlog()
+        self._memory: dict[int, Entry] = {}  # not on the disk yet
+        self._gone: set[int] = set()  # still on the disk, though delivered or dropped
+        self._next = 1
+        self._retry_at = 0.0
+        self._trouble: str | None = None
+        self._note: str | None = None
+        self.dropped = 0
+        """Events given up for the cap since the file was created."""
+        self.dropped_pictures = 0
+        """Pictures given up for the cap, or because the broker would not have them."""
+        self.committed = 0
+        """Messages of this run that have been brought to the disk."""
+        self._open()
+
+    @property
+    def depth(self) -> int:
+        """Messages that wait."""
+        return len(self._backlog)
+
+    @property
+    def bytes(self) -> int:
+        """What they count towards the cap."""
+        return self._backlog.bytes
+
+    @property
+    def last_seq(self) -> int:
+        """Number of the newest message ever appended; 0: none."""
+        return self._next - 1
+
+    @property
+    def alarm(self) -> str | None:
+        """What is wrong; None: nothing. That the file had been damaged is told until the next start."""
+        return "; ".join(text for text in (self._trouble, self._note) if text) or None
+
+    def append(self, drafts: Sequence[Draft]) -> list[int]:
+        """Take messages in this order and return their numbers. They are on the disk when this returns, unless
+        `alarm` tells otherwise."""
+        first = self._next
+        for draft in drafts:
+            entry = Entry(
+                self._next, draft.picture, draft.body, self._clock.boot_id, draft.monotonic, draft.clock_synced
+            )
+            self._backlog.add(entry.seq, entry.picture, entry.cost)
+            self._memory[entry.seq] = entry
+            self._next += 1
+        self._drop(self._backlog.victims(self._backlog.bytes - self._max_bytes))
+        self._mark.reserve(self._next)
+        self._sync()
+        return list(range(first, self._next))
+
+    def pending(self, *, after: int = 0, limit: int = 1) -> list[Entry]:
+        """Up to `limit` waiting messages with a number above `after`, in order."""
+        seqs = self._backlog.after(after, limit)
+        on_disk = [seq for seq in seqs if seq not in self._memory]
+        found: dict[int, Entry] = {}
+        if on_disk and self._store is not None:
+            try:
+                found = {entry.seq: entry for entry in self._store.read(on_disk)}
+            except DamagedError as error:
+                self._begin_anew(error)
+                return self.pending(after=after, limit=limit)
+            except (sqlite3.Error, OSError) as error:
+                self._close_store()
+                self._fail(error)
+                return self.pending(after=after, limit=limit)
+        return [entry for seq in seqs if (entry := self._memory.get(seq) or found.get(seq)) is not None]
+
+    def delivered(self, *seqs: int) -> None:
+        """The broker has acknowledged these messages: they are forgotten. Unknown numbers are fine."""
+        self._forget(seqs)
+        self._sync()
+
+    def drop_picture(self, seq: int) -> None:
+        """Give up a picture that the broker will not have."""
+        if seq in self._backlog.pictures:
+            self._drop([seq])
+            self._sync()
+
+    def drop_pictures(self) -> None:
+        """Forget all waiting pictures, for snapshots were switched off."""
+        self.delivered(*self._backlog.pictures)
+
+    def tend(self) -> None:
+        """Try the disk again if it is due; call every few seconds."""
+        self._sync()
+
+    def close(self) -> None:
+        """Bring to the disk what can be, and close the file."""
+        self._retry_at = 0.0
+        self._sync()
+        lost = sum(1 for entry in self._memory.values() if not entry.picture)
+        if lost:
+            _LOG.error("%d events waited in memory only and end with the service: %s", lost, self._trouble)
+        self._close_store()
+
+    def _forget(self, seqs: Iterable[int]) -> None:
+        for seq in tuple(seqs):
+            if self._backlog.remove(seq) and self._memory.pop(seq, None) is None:
+                self._gone.add(seq)
+
+    def _drop(self, victims: Sequence[int]) -> None:
+        events = sum(1 for seq in victims if seq not in self._backlog.pictures)
+        if events and not self.dropped:
+            _LOG.warning("the outbox has reached its cap of %d bytes: the oldest events go", self._max_bytes)
+        self.dropped += events
+        self.dropped_pictures += len(victims) - events
+        self._forget(victims)
+
+    def _open(self) -> None:
+        try:
+            self._store = Store(self._path)
+            rows, counters = self._store.load()
+        except DamagedError as error:
+            self._begin_anew(error)
+        except (sqlite3.Error, OSError) as error:
+            self._close_store()
+            self._next = max(self._next, self._mark.read())
+            self._fail(error)
+        else:
+            self._adopt(rows, counters)
+
+    def _adopt(self, rows: Iterable[tuple[int, bool, int]], counters: dict[str, int]) -> None:
+        """Take up what a file holds beside what waits in memory."""
+        known = {row[0]: row for row in rows if row[0] not in self._gone}
+        known.update({e.seq: (e.seq, e.picture, e.cost) for e in self._memory.values()})
+        self._backlog = Backlog(known[seq] for seq in sorted(known))
+        self.dropped = max(self.dropped, counters.get("dropped", 0))
+        self.dropped_pictures = max(self.dropped_pictures, counters.get("dropped_pictures", 0))
+        upcoming = counters.get("next_seq", 0) or self._mark.read()
+        self._next = max(self._next, upcoming, *(seq + 1 for seq in known), 1)
+
+    def _sync(self) -> None:
+        """Make the disk agree with what is known here, unless it failed a moment ago."""
+        if not self._memory and not self._gone and self._store is not None and self._trouble is None:
+            return
+        if self._trouble is not None and self._clock.monotonic() < self._retry_at:
+            self._limit_memory()
+            return
+        if self._store is None:
+            self._open()
+        if self._store is not None:
+            self._write(self._store)
+
+    def _write(self, store: Store) -> None:
+        counters = (
+            ("next_seq", self._next),
+            ("dropped", self.dropped),
+            ("dropped_pictures", self.dropped_pictures),
+        )
+        try:
+            store.change(add=tuple(self._memory.values()), remove=tuple(self._gone), counters=counters)
+        except DamagedError as error:
+            self._begin_anew(error)
+            return
+        except (sqlite3.Error, OSError) as error:
+            self._fail(error)
+            return
+        self.committed += len(self._memory)
+        self._memory.clear()
+        self._gone.clear()
+        if self._trouble is not None:
+            _LOG.info("the outbox is on the disk again")
+            self._trouble = None
+
+    def _fail(self, error: Exception) -> None:
+        """Go on in memory."""
+        if self._trouble is None:
+            _LOG.error("the outbox can't use %s: %s; make room or mend the disk", self._path, error)
+        self._trouble = f"events wait in memory only: {error}"
+        self._retry_at = self._clock.monotonic() + DISK_RETRY
+        self._limit_memory()
+
+    def _limit_memory(self) -> None:
+        waiting = sum(entry.cost for entry in self._memory.values())
+        self._drop(self._backlog.victims(waiting - self._memory_bytes, self._memory))
+
+    def _begin_anew(self, damage: DamagedError) -> None:
+        """Set a damaged file aside with its date, and begin a new one with what could be saved."""
+        self._close_store()
+        saved, counters = salvage(self._path)
+        try:
+            aside = set_aside(self._path, self._clock.wall())
+            store = Store(self._path)
+        except (DamagedError, sqlite3.Error, OSError) as error:
+            self._fail(error)
+            return
+        rescued = {entry.seq: entry for entry in saved if entry.seq not in self._gone}
+        rescued.update(self._memory)
+        self._memory = {seq: rescued[seq] for seq in sorted(rescued)}
+        self._gone.clear()
+        self._adopt((), counters)
+        self._note = f"the file was damaged and set aside as {aside.name}; {len(saved)} messages were saved"
+        _LOG.error("outbox: %s (%s)", self._note, damage)
+        self._store = store
+        self._write(store)
+
+    def _close_store(self) -> None:
+        """Close the file; what is in it alone is out of reach until it opens again."""
+        if self._store is None:
+            return
+        try:
+            self._store.close()
+        except sqlite3.Error as error:
+            _LOG.warning("closing %s: %s", self._path, error)
+        self._store = None
+        for seq in [seq for seq in self._backlog if seq not in self._memory]:
+            self._backlog.remove(seq)

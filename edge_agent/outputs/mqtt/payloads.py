@@ -1,0 +1,214 @@
+"""What crosses the wire: the JSON payloads, their JSON Schema, and the two words of availability."""
+
+from __future__ import annotations
+
+from datetime import datetime, timezone
+from typing import Annotated, Any, Literal
+
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, WithJsonSchema
+
+from ...types import Violation
+
+ONLINE = "online"
+OFFLINE = "offline"
+
+SNAPSHOT_CONTENT_TYPE = "image/jpeg"
+
+
+def rfc3339(moment: datetime) -> str:
+    """An aware `datetime` as RFC 3339 in UTC with milliseconds: `2026-11-22T21:33:00.123Z`."""
+    utc = moment.astimezone(timezone.utc)
+    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+
+
+def utc_now() -> datetime:
+    return datetime.now(timezone.utc)
+
+
+Timestamp = Annotated[
+    AwareDatetime,
+    PlainSerializer(rfc3339, return_type=str),
+    WithJsonSchema(
+        {"type": "string", "format": "date-time", "pattern": r"^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$"}
+    ),
+]
+"""RFC 3339, UTC, milliseconds."""
+
+Share = Annotated[float, Field(ge=0.0, le=1.0)]
+Count = Annotated[int, Field(ge=0)]
+Rate = Annotated[float, Field(ge=0.0)]
+
+
+class Payload(BaseModel):
+    """One JSON message; a change of its fields raises `schema`."""
+
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True, allow_inf_nan=False
+    )
+
+    # `schema` itself is a name that pydantic's BaseModel holds already
+    schema_version: Literal[1] = Field(default=1, alias="schema")
+    """Version of this payload's layout."""
+
+    def to_json(self) -> bytes:
+        """The message as it is published: UTF-8 JSON on one line."""
+        return self.model_dump_json(by_alias=True).encode()
+
+
+class FrameRates(BaseModel):
+    """Frames a second over the last ten seconds."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
+
+    captured: Rate = 0.0
+    """Delivered by the camera."""
+    processed: Rate = 0.0
+    """Looked at by the networks."""
+    dropped: Rate = 0.0
+    """Replaced by a newer frame before anybody looked at them."""
+
+
+class TodayCounts(BaseModel):
+    """Violations since local midnight."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    no_mask: Count = 0
+    incorrect: Count = 0
+
+
+class OutboxStatus(BaseModel):
+    """The queue between the device and the broker."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    depth: Count = 0
+    """Messages that wait for the broker's acknowledgement."""
+    dropped: Count = 0
+    """Events given up since the outbox was created because its cap was reached."""
+    alarm: str | None = None
+    """What is wrong with the outbox; null: nothing."""
+
+
+class StatusPayload(Payload):
+    """`<base>/status`: how the device is doing. Retained; every 30 s and on change."""
+
+    time: Timestamp = Field(default_factory=utc_now)
+    """When this status was taken."""
+    version: str
+    """Version of edge-agent."""
+    uptime: Rate
+    """Seconds since the service started."""
+    camera: str
+    """State of the camera, e.g. `ok`, `opening`, `lost`, `frozen`, `dark`, `paused`."""
+    frames: FrameRates = FrameRates()
+    stage_ms: dict[str, Rate] = Field(default_factory=dict)
+    """Median milliseconds of each stage."""
+    people: Count = 0
+    """People in view."""
+    violations: Count = 0
+    """Violations going on at this moment."""
+    today: TodayCounts = TodayCounts()
+    outbox: OutboxStatus = OutboxStatus()
+    temperature: float | None = None
+    """Degrees Celsius of the processor; null: the board does not tell."""
+    throttled: list[str] = Field(default_factory=list)
+    """What the board holds back now, e.g. `under-voltage`."""
+    clock_synced: bool | None = None
+    """Whether the wall clock is synchronised; null: unknown."""
+    health: Literal["ok", "degraded", "failed"]
+    """`degraded`: people are watched but something is amiss; `failed`: nobody is watched."""
+    reason: str = ""
+    """Why health is not `ok`; empty when it is."""
+
+
+class ViolationFacts(Payload):
+    """What is known of a violation when it happens; the outbox keeps it in this form."""
+
+    event_id: Annotated[str, Field(min_length=1)]
+    """The same for `started` and `ended` of one violation and for every repetition: tell duplicates by
+    (`event_id`, `type`)."""
+    type: Literal["started", "ended"]
+    kind: Literal["no_mask", "incorrect"]
+    person: int
+    """Number of the person; counts from the start of the service."""
+    confidence: Share
+    """Share of the weighted votes for this verdict."""
+    votes: Count
+    """Looks at the face that voted."""
+    gender: Literal["male", "female", "unknown"] | None
+    """null: gender is switched off."""
+    box: tuple[Share, Share, Share, Share]
+    """x1, y1, x2, y2 of the face in fractions of the frame."""
+    occurred_at: Timestamp
+    """When the violation started."""
+    ended_at: Timestamp | None
+    """When it was over; null in `started`."""
+
+    @classmethod
+    def from_violation(cls, violation: Violation) -> ViolationFacts:
+        """The facts of a violation.
+
+        Raises:
+            pydantic.ValidationError: its kind is no violation, or a value is out of its range.
+        """
+        x1, y1, x2, y2 = (min(1.0, max(0.0, edge)) for edge in violation.box)
+        return cls.model_validate(
+            {
+                "event_id": violation.event_id,
+                "type": violation.type.value,
+                "kind": violation.kind.value,
+                "person": violation.person,
+                "confidence": violation.confidence,
+                "votes": violation.votes,
+                "gender": violation.gender,
+                "box": (round(x1, 4), round(y1, 4), round(x2, 4), round(y2, 4)),
+                "occurred_at": violation.occurred_at,
+                "ended_at": violation.ended_at,
+            }
+        )
+
+
+class ViolationPayload(ViolationFacts):
+    """`<base>/violation`: a person is without a mask or wears it incorrectly, or that is over."""
+
+    boot_id: str
+    """The kernel's id of the boot in which it happened."""
+    seq: Annotated[int, Field(ge=1)]
+    """Counts the device's messages upwards, over restarts too. Pictures are counted as well, so a gap alone does
+    not mean a loss."""
+    replayed: bool
+    """True: delivered late, or possibly for a second time; false: live."""
+    clock_synced: bool
+    """Whether the times come from a synchronised clock, or were corrected by one later in the same boot."""
+
+
+_TEXTS: dict[str, tuple[Any, str]] = {
+    "availability": (Literal["online", "offline"], "`<base>/availability`: plain text. Retained, and the will."),
+    "switch": (Literal["ON", "OFF"], "`<base>/{detection,mute}/{set,state}`: plain text."),
+    "threshold": (
+        Annotated[float, Field(ge=0.5, le=1.0)],
+        "`<base>/threshold/{set,state}`: share of the votes that makes a verdict.",
+    ),
+    "cooldown": (
+        Annotated[float, Field(ge=0.0, le=86_400.0)],
+        "`<base>/cooldown/{set,state}`: seconds after an alarm in which no other sounds.",
+    ),
+}
+
+
+def schemas() -> dict[str, dict[str, Any]]:
+    """JSON Schema (2020-12) of every payload but the picture, by name.
+
+    `availability` and `switch` are plain text, described as a JSON string; the two numbers are JSON numbers.
+    """
+    found: dict[str, dict[str, Any]] = {
+        name: model.model_json_schema(by_alias=True, mode="serialization")
+        for name, model in (("status", StatusPayload), ("violation", ViolationPayload))
+    }
+    for name, (kind, description) in _TEXTS.items():
+        found[name] = {**TypeAdapter(kind).json_schema(), "description": description}
+    return {
+        name: {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+        for name, schema in found.items()
+    }

@@ -1,0 +1,208 @@
+"""Messages in an SQLite file: what the outbox keeps on the disk."""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timezone
+from pathlib import Path
+
+_LOG = logging.getLogger(__name__)
+
+ROW_OVERHEAD = 160
+"""Bytes that a row is reckoned to take besides its body."""
+
+_KEEP_DAMAGED = 2
+_COLUMNS = "seq, picture, body, boot_id, monotonic, clock_synced"
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS message (
+  seq INTEGER PRIMARY KEY,
+  picture INTEGER NOT NULL,
+  body BLOB NOT NULL,
+  boot_id TEXT NOT NULL,
+  monotonic REAL NOT NULL,
+  clock_synced INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One message that waits for the broker."""
+
+    seq: int
+    picture: bool
+    """A snapshot's JPEG; otherwise a violation's JSON."""
+    body: bytes
+    boot_id: str
+    monotonic: float
+    """Monotonic seconds, within `boot_id`, of the moment it tells of."""
+    clock_synced: bool
+    """Whether the wall clock was right when the body was written."""
+
+    @property
+    def cost(self) -> int:
+        """Bytes that count towards the cap."""
+        return len(self.body) + ROW_OVERHEAD
+
+
+class DamagedError(Exception):
+    """The file is no sound database."""
+
+
+class Store:
+    """One open file; not thread-safe. Every method commits before it returns.
+
+    All methods raise `DamagedError` if the file turns out to be corrupt, and `sqlite3.Error` or `OSError` if the
+    disk is full, read-only or broken.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        path.parent.mkdir(parents=True, exist_ok=True)
+        # the owner alone may read who was seen when; SQLite gives its side files the same mode
+        path.touch(mode=0o600)
+        self._db = sqlite3.connect(path, timeout=1.0, isolation_level=None, check_same_thread=False)
+        try:
+            with _damage():
+                # EXCLUSIVE: two services on one file would send everything twice; and no shared memory file
+                self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, not only on its way
+                self._db.execute("PRAGMA wal_autocheckpoint = 256")
+                self._db.execute("PRAGMA journal_size_limit = 1048576")
+                self._db.executescript(_SCHEMA)
+                (verdict,) = self._db.execute("PRAGMA quick_check(1)").fetchone()
+                if verdict != "ok":
+                    raise DamagedError(verdict)
+        except BaseException:
+            self._db.close()
+            raise
+
+    def load(self) -> tuple[list[tuple[int, bool, int]], dict[str, int]]:
+        """(seq, picture, cost) of every message in order, and the counters."""
+        with _damage():
+            rows = self._db.execute("SELECT seq, picture, length(body) FROM message ORDER BY seq").fetchall()
+            counters = dict(self._db.execute("SELECT name, value FROM counter").fetchall())
+        return [(seq, bool(picture), length + ROW_OVERHEAD) for seq, picture, length in rows], counters
+
+    def change(
+        self,
+        *,
+        add: Sequence[Entry] = (),
+        remove: Iterable[int] = (),
+        counters: Iterable[tuple[str, int]] = (),
+    ) -> None:
+        """Add and remove messages and set counters: all of it or nothing."""
+        with _damage():
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                # removed first, so that a full disk finds the room
+                self._db.executemany("DELETE FROM message WHERE seq = ?", [(seq,) for seq in remove])
+                self._db.executemany(
+                    f"INSERT OR REPLACE INTO message ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
+                    [(e.seq, e.picture, e.body, e.boot_id, e.monotonic, e.clock_synced) for e in add],
+                )
+                self._db.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?)", list(counters))
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+
+    def read(self, seqs: Sequence[int]) -> list[Entry]:
+        """The messages with these numbers, in order; unknown ones are left out."""
+        with _damage():
+            marks = ", ".join("?" * len(seqs))
+            rows = self._db.execute(
+                f"SELECT {_COLUMNS} FROM message WHERE seq IN ({marks}) ORDER BY seq", list(seqs)
+            ).fetchall()
+        return [_entry(row) for row in rows]
+
+    def close(self) -> None:
+        self._db.close()
+
+
+def salvage(path: Path) -> tuple[list[Entry], dict[str, int]]:
+    """What can still be read of a damaged file: from its start up to the damage, and from its end back to it."""
+    found: dict[int, Entry] = {}
+    counters: dict[str, int] = {}
+    try:
+        db = sqlite3.connect(path, isolation_level=None)
+    except sqlite3.Error:
+        return [], {}
+    try:
+        for direction in ("ASC", "DESC"):
+            try:
+                for row in db.execute(f"SELECT {_COLUMNS} FROM message ORDER BY seq {direction}"):
+                    entry = _sound_entry(row)
+                    if entry is not None:
+                        found.setdefault(entry.seq, entry)
+            except sqlite3.Error as error:
+                _LOG.debug("%s: reading %s ended at the damage: %s", path, direction, error)
+        try:
+            counters = {
+                str(name): int(value) for name, value in db.execute("SELECT name, value FROM counter")
+            }
+        except (sqlite3.Error, ValueError, TypeError) as error:
+            _LOG.debug("%s: no counters left: %s", path, error)
+    finally:
+        db.close()
+    return [found[seq] for seq in sorted(found)], counters
+
+
+def set_aside(path: Path, now: datetime) -> Path:
+    """Rename a damaged file to carry its date, keeping the latest few, and return its new name.
+
+    Raises:
+        OSError: the folder is read-only or broken.
+    """
+    stamp = now.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
+    aside = path.with_name(f"{path.name}.damaged-{stamp}")
+    path.replace(aside)
+    for side in ("-wal", "-shm"):
+        companion = path.with_name(path.name + side)
+        if companion.exists():
+            companion.replace(aside.with_name(aside.name + side))
+    kept = sorted(p for p in path.parent.glob(f"{path.name}.damaged-*") if p.name.endswith("Z"))
+    for old in kept[:-_KEEP_DAMAGED]:
+        for leftover in path.parent.glob(old.name + "*"):
+            leftover.unlink(missing_ok=True)
+    return aside
+
+
+def _entry(row: tuple[int, int, bytes, str, float, int]) -> Entry:
+    seq, picture, body, boot_id, monotonic, clock_synced = row
+    return Entry(seq, bool(picture), bytes(body), boot_id, monotonic, bool(clock_synced))
+
+
+def _sound_entry(row: tuple[object, ...]) -> Entry | None:
+    """The entry, if a damaged file gave every value in its type."""
+    seq, picture, body, boot_id, monotonic, clock_synced = row
+    sound = (
+        isinstance(seq, int)
+        and seq > 0
+        and isinstance(body, bytes)
+        and isinstance(boot_id, str)
+        and isinstance(monotonic, float)
+    )
+    if not sound:
+        return None
+    return _entry((seq, bool(picture), body, boot_id, monotonic, bool(clock_synced)))  # type: ignore[arg-type]
+
+
+class _damage:  # noqa: N801 - used as a statement
+    """Turns SQLite's words for a corrupt file into `DamagedError`; other errors pass."""
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
+        # sqlite_errorcode exists from Python 3.11 on: by the class and the text for 3.10
+        if isinstance(error, sqlite3.DatabaseError) and (
+            type(error) is sqlite3.DatabaseError or "malformed" in str(error) or "not a database" in str(error)
+        ):
+            raise DamagedError(str(error)) from error
