@@ -56,8 +56,10 @@ def _oval(portrait: Portrait) -> Figure:
     image, face = portrait.image, portrait.box
     height, width = image.shape[:2]
     centre = ((face.x1 + face.x2) / 2, (face.y1 + face.y2) / 2 + 0.08 * face.height)
-    left, right = centre[0], width - centre[0]
-    up, down = centre[1], height - centre[1]
+    # No further than hair and neck: there may be other people in the photo.
+    reach = 1.15 * max(face.width, face.height)
+    left, right = min(centre[0], reach), min(width - centre[0], reach)
+    up, down = min(centre[1], reach), min(height - centre[1], reach)
     rows, columns = np.mgrid[0:height, 0:width].astype(np.float32)
     x = (columns - centre[0]) / np.where(columns < centre[0], max(left, 1), max(right, 1))
     y = (rows - centre[1]) / np.where(rows < centre[1], max(up, 1), max(down, 1))

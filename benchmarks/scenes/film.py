@@ -40,6 +40,20 @@ class Light:
 
 
 @dataclass(frozen=True)
+class Mover:
+    """Something without a face that crosses the picture: a cart, a bag, a shadow."""
+
+    starts: float
+    seconds: float
+    height: float
+    """Of its middle, in fractions of the film's height."""
+    size: float
+    """In fractions of the film's width."""
+    colour: tuple[int, int, int]
+    to_right: bool
+
+
+@dataclass(frozen=True)
 class Film:
     """A film that has not been drawn yet. ``cast`` has a portrait for each name that the visits mention."""
 
@@ -52,6 +66,7 @@ class Film:
     noise: float = 2.5
     """Standard deviation of the sensor's noise in grey levels."""
     seed: int = 0
+    movers: Sequence[Mover] = ()
 
     @property
     def size(self) -> tuple[int, int]:
@@ -65,13 +80,16 @@ class Film:
     def boxes(self, at: float) -> dict[int, Box]:
         """The faces that are wholly in the picture ``at`` this second: index of the visit → box in pixels."""
         width, height = self.size
-        boxes = {}
-        for index, visit in enumerate(self.visits):
-            aspect = _aspect(self.cast[visit.portrait])
-            where = pose(visit, at, width, height, aspect)
-            if where is not None and inside(box := face_box(where, aspect), width, height):
-                boxes[index] = box
-        return boxes
+        boxes = {index: self.face(index, at) for index in range(len(self.visits))}
+        return {index: box for index, box in boxes.items() if box is not None and inside(box, width, height)}
+
+    def face(self, index: int, at: float) -> Box | None:
+        """Where the face of a visit is ``at`` this second, in pixels, also beyond the edges; None if away."""
+        width, height = self.size
+        visit = self.visits[index]
+        aspect = _aspect(self.cast[visit.portrait])
+        where = pose(visit, at, width, height, aspect)
+        return None if where is None else face_box(where, aspect)
 
     def visible(self, index: int) -> tuple[float, float]:
         """First and last second at which the face of a visit is wholly in the picture, on the film's frames.
@@ -105,6 +123,8 @@ def draw(film: Film) -> Iterator[Image]:
     for number in range(film.frame_count):
         at = number / film.fps
         image = film.background.copy()
+        for mover in film.movers:
+            _cross(image, mover, at)
         for visit in film.visits:
             figure = figures[visit.portrait]
             where = pose(visit, at, width, height, figure.face.width / figure.face.height)
@@ -140,6 +160,18 @@ def _place(image: Image, figure: Figure, where: Pose) -> None:
     part = image[top:bottom, left:right]
     weight = cv2.merge([alpha] * 3).astype(np.float32) / 255
     part[:] = np.clip(part * (1 - weight) + person * weight, 0, 255)
+
+
+def _cross(image: Image, mover: Mover, at: float) -> None:
+    part = (at - mover.starts) / mover.seconds
+    if not 0 <= part < 1:
+        return
+    height, width = image.shape[:2]
+    half = mover.size * width / 2
+    x = -half + (width + 2 * half) * (part if mover.to_right else 1 - part)
+    centre = (round(x), round(mover.height * height))
+    cv2.ellipse(image, centre, (round(half), round(half * 1.3)), 0, 0, 360, mover.colour, -1, cv2.LINE_AA)
+    cv2.ellipse(image, centre, (round(half * 0.6), round(half)), 20, 0, 180, (30, 30, 30), 3, cv2.LINE_AA)
 
 
 def _open_edges(figure: Figure) -> NDArray[np.uint8]:

@@ -1,0 +1,163 @@
+"""Are violations found, and none imagined? Films with known truth through the real chain, in simulated time."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from benchmarks.scenes.film import draw
+from benchmarks.scenes.folder import folder_portraits
+from benchmarks.scenes.portraits import PortraitError
+from benchmarks.scenes.scenarios import NamedFilm, bundled_cast, empty_film, films
+from benchmarks.scenes.truth import truths
+from benchmarks.scoring import Reported, Score, score
+from convert.errors import ConvertError
+from edge_agent.chain import Chain
+from edge_agent.config import Settings
+from edge_agent.errors import EdgeAgentError
+from edge_agent.types import Frame, ViolationType
+
+_START = datetime(2026, 1, 1, tzinfo=timezone.utc)
+_GAP = 10.0
+"""Seconds between two films, by the frames' clock."""
+
+
+@dataclass
+class Calls:
+    """How often each network ran."""
+
+    frames: int = 0
+    faces: int = 0
+    mask: int = 0
+    gender: int = 0
+
+
+def play(chain: Chain, named: NamedFilm, begin: float, calls: Calls) -> Score:
+    """Play a film to a chain that sees nobody, as fast as it takes frames; ``begin`` is its first second."""
+    film, events = named.film, []
+    for number, image in enumerate(draw(film)):
+        at = number / film.fps
+        frame = Frame(number, image, begin + at, _START + timedelta(seconds=begin + at))
+        result = chain.process(frame)
+        calls.frames += 1
+        calls.faces += result.detected
+        calls.mask += result.times.mask_calls
+        calls.gender += result.times.gender_calls
+        events.extend(
+            Reported(at, notice.violation.kind, notice.violation.box)
+            for notice in result.notices
+            if notice.violation.type is ViolationType.STARTED
+        )
+    chain.clear(begin + film.seconds)
+    return score(truths(film), events, film.seconds, named.name)
+
+
+def run(settings: Settings, programme: Iterable[NamedFilm]) -> tuple[dict[str, Score], Calls]:
+    """Play all films to one chain; returns a score per kind of film (`alone`, `group`, …) and the calls."""
+    cv2.setNumThreads(1)
+    chain, calls, scores, begin = Chain(settings), Calls(), dict[str, Score](), 1.0
+    for named in programme:
+        kind = named.name.split("-")[0]
+        scores.setdefault(kind, Score())
+        scores[kind] += play(chain, named, begin, calls)
+        begin += named.film.seconds + _GAP
+    return scores, calls
+
+
+def summary(scores: dict[str, Score], calls: Calls) -> dict[str, Any]:
+    """The figures as JSON takes them: one entry per kind of film, and `all`."""
+    total = Score()
+    for one in scores.values():
+        total += one
+    figures = {kind: _figures(one) for kind, one in {**scores, "all": total}.items()}
+    networks = ("faces", "mask", "gender")
+    per_frame = {name: round(getattr(calls, name) / max(calls.frames, 1), 4) for name in networks}
+    return {"scores": figures, "frames": calls.frames, "calls_per_frame": per_frame}
+
+
+def _figures(one: Score) -> dict[str, Any]:
+    p50, p95 = np.percentile(one.delays, [50, 95]).round(2).tolist() if one.delays else (None, None)
+    return {
+        "hours": round(one.seconds / 3600, 4), "violations": one.violations, "compliant": one.compliant,
+        "found": one.found, "found_share": round(one.found_share, 4), "wrong_kind": one.wrong_kind,
+        "repeated": one.repeated, "false": one.false, "ghosts": one.ghosts,
+        "false_per_hour": round(one.false_per_hour, 3), "delay_p50": p50, "delay_p95": p95,
+        "missed": one.missed, "alarms": one.alarms,
+    }  # fmt: skip
+
+
+def table(figures: dict[str, Any]) -> Table:
+    """The figures of `summary` for a terminal."""
+    result = Table(title="Violations of made films, through the real chain")
+    columns = ("film", "minutes", "violations", "found", "share", "wrong kind", "repeated", "masked", "false",
+               "ghosts", "false/h", "delay p50", "p95 s")  # fmt: skip
+    for column in columns:
+        result.add_column(column, justify="left" if column == "film" else "right")
+    for kind, one in figures["scores"].items():
+        cells = (round(one["hours"] * 60, 1), one["violations"], one["found"], f"{one['found_share']:.3f}",
+                 one["wrong_kind"], one["repeated"], one["compliant"], one["false"], one["ghosts"],
+                 one["false_per_hour"], one["delay_p50"], one["delay_p95"])  # fmt: skip
+        result.add_row(kind, *("–" if cell is None else str(cell) for cell in cells), end_section=kind == "empty")
+    return result
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.events", description=__doc__)
+    parser.add_argument(
+        "dataset", nargs="?", type=Path,
+        help="folder with with_mask/, without_mask/ and incorrect/ (default: two public-domain portraits)",
+    )  # fmt: skip
+    parser.add_argument("--films", type=int, default=24, help="how many films with people (default: 24)")
+    parser.add_argument("--empty-minutes", type=float, default=10.0, help="minutes of empty entrance (default: 10)")
+    parser.add_argument("--fps", type=float, default=10.0, help="frames a second that are looked at (default: 10)")
+    parser.add_argument("--seed", type=int, default=0, help="another seed makes other films")
+    parser.add_argument("--trained-on", action="store_true", help="also take photos the mask net was trained on")
+    parser.add_argument("--no-motion-gate", action="store_true", help="look whether or not something moves")
+    parser.add_argument("--power", choices=("low", "balanced", "full"), default="balanced")
+    parser.add_argument("--json", type=Path, help="also write the figures to this file")
+    return parser
+
+
+def main() -> int:
+    """Command line; exit code 2 if the films can't be made or the models are not there."""
+    arguments = _parser().parse_args()
+    console = Console(stderr=True)
+    settings = Settings()
+    vision = {"motion_gate": not arguments.no_motion_gate, "power": arguments.power}
+    settings = settings.model_copy(update={"vision": settings.vision.model_copy(update=vision)})
+    try:
+        portraits = (
+            list(folder_portraits(arguments.dataset, validation_only=not arguments.trained_on))
+            if arguments.dataset
+            else bundled_cast()
+        )
+        programme = list(films(portraits, arguments.films, fps=arguments.fps, seed=arguments.seed))
+        if arguments.empty_minutes > 0:
+            programme.append(empty_film(arguments.empty_minutes * 60, fps=arguments.fps, seed=arguments.seed))
+        figures = summary(*run(settings, track(programme, "films", console=console)))
+    except (PortraitError, ConvertError, EdgeAgentError, ValueError) as error:
+        console.print(f"[red]{error}")
+        return 2
+    figures["portraits"] = len(portraits)
+    Console().print(table(figures))
+    for line in (*figures["scores"]["all"]["missed"], *figures["scores"]["all"]["alarms"]):
+        console.print("  " + line)
+    if arguments.json:
+        arguments.json.write_text(json.dumps(figures, indent=2) + "\n", encoding="utf-8")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

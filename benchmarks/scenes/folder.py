@@ -1,0 +1,46 @@
+"""Portraits from a folder of labelled single faces, the one that the mask network is trained from or another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from benchmarks.scenes.portraits import Portrait
+from convert.mask.records import LABELS, in_validation, read_singles
+from edge_agent.types import Box, Verdict
+
+
+def folder_portraits(
+    folder: Path,
+    *,
+    validation_only: bool = True,
+    least_face: float = 60.0,
+    least_margin: float = 0.12,
+) -> Iterator[Portrait]:
+    """Photos that show one whole face with some room around it and no painted mask.
+
+    Args:
+        folder: has ``with_mask/``, ``without_mask/`` and ``incorrect/``; face boxes come from the ``faces.jsonl``
+            in it or beside it.
+        validation_only: leave out the photos that the mask network is trained on.
+        least_face: least height of the face in pixels of the photo.
+        least_margin: least room between face and photo's edge, in fractions of the face's longer side.
+
+    Raises:
+        ConvertError: the folder lacks a class or holds no image.
+    """
+    for record in read_singles(folder):
+        if record.box is None or record.synthetic or (validation_only and not in_validation(record.group)):
+            continue
+        image = cv2.imread(str(record.path), cv2.IMREAD_COLOR)
+        if image is None:
+            continue
+        box = Box(*record.box)
+        height, width = image.shape[:2]
+        room = min(box.x1, box.y1, width - box.x2, height - box.y2) / max(box.width, box.height)
+        if box.height >= least_face and room >= least_margin:
+            name = f"{record.path.parent.name}/{record.path.name}"
+            yield Portrait(name, image.astype(np.uint8), box, Verdict(LABELS[record.label]))
