@@ -227,7 +227,7 @@ class MqttSettings(Section):
     """None: made from the device id."""
     username: str | None = None
     password_file: Path | None = None
-    """A file that holds the password; else the systemd credential `mqtt_password`, else EDGE_AGENT_MQTT_PASSWORD."""
+    """A file that holds it; else the systemd credential `mqtt_password`, else EDGE_AGENT_MQTT_PASSWORD."""
     tls: TlsSettings = TlsSettings()
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
     connect_timeout: PositiveSeconds = 5.0

@@ -6,9 +6,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-from numpy.typing import NDArray
-
 from edge_agent.config import VisionSettings
 from edge_agent.types import Box, Face, Image, Look, Observation
 from edge_agent.vision import faces as face_detectors
@@ -16,9 +13,10 @@ from edge_agent.vision.gender import GenderClassifier
 from edge_agent.vision.mask import MaskClassifier
 from edge_agent.vision.motion import MotionGate
 from edge_agent.vision.store import ModelStore
+from edge_agent.vision.threads import apply as apply_threads
 
-Keep = Callable[[NDArray[np.float32], int, int], NDArray[np.bool_]]
-"""Which boxes (float32 [N, 4], pixels) of a frame (width, height) lie in the watched area."""
+Keep = Callable[[Box, int, int], bool]
+"""Whether a box in pixels of a frame (width, height) lies in the watched area."""
 
 
 @dataclass(slots=True)
@@ -41,7 +39,7 @@ class Networks:
     """
 
     def __init__(self, settings: VisionSettings, store: ModelStore, *, keep: Keep | None = None) -> None:
-        threads = settings.threads or 1
+        threads = apply_threads(settings.threads)
         self._settings = settings
         self._keep = keep
         self.times = StageTimes()
@@ -79,10 +77,10 @@ class Networks:
         if len(boxes):
             heights = boxes[:, 3] - boxes[:, 1]
             good = (heights >= self._settings.face.min_size) & (heights <= self._settings.face.max_size)
-            if self._keep is not None:
-                good &= self._keep(boxes, image.shape[1], image.shape[0])
             boxes, scores = boxes[good], scores[good]
         found = [Face(Box(*box), score) for box, score in zip(boxes.tolist(), scores.tolist(), strict=True)]
+        if self._keep is not None:
+            found = [face for face in found if self._keep(face.box, image.shape[1], image.shape[0])]
         self.times.faces = _since(begin)
         return found
 
@@ -105,6 +103,11 @@ class Networks:
                 quality = look.face.quality * _visible_share(look.face.box, image)
                 observations.append(Observation(look.face, mask, gender, quality, look.person_id))
         return observations
+
+    def describe(self) -> str:
+        """One line for a person: what runs, and in which runtime."""
+        gender = self._settings.gender.model if self._gender is not None else "no gender"
+        return f"{self._settings.face.detector}, mask_detector in {self._mask.runtime}, {gender}"
 
     def reset(self) -> None:
         """Forget the background of the motion gate, after a pause or with another camera."""

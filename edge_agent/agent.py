@@ -1,0 +1,290 @@
+"""The agent: builds every room, wires them, and keeps them until the end."""
+
+from __future__ import annotations
+
+import logging
+import os
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import cv2
+
+from edge_agent.camera.slot import FrameSlot
+from edge_agent.camera.thread import CameraThread
+from edge_agent.camera.transform import Region
+from edge_agent.chain import Chain, FrameResult
+from edge_agent.config import Settings
+from edge_agent.outputs import buzzer
+from edge_agent.outputs.buzzer import BeepEvent
+from edge_agent.outputs.mqtt.clock import kernel_clock_synced
+from edge_agent.outputs.mqtt.output import MqttOutput
+from edge_agent.outputs.mqtt.payloads import OutboxStatus, StatusPayload
+from edge_agent.outputs.snapshots import SnapshotOutput
+from edge_agent.outputs.switches import Switches, SwitchValues
+from edge_agent.report import changed, status_line, status_payload
+from edge_agent.service import board, health
+from edge_agent.service.governor import Governor
+from edge_agent.service.notify import Notifier
+from edge_agent.service.progress import ProgressWatchdog
+from edge_agent.service.statistics import Statistics
+from edge_agent.types import Frame, ViolationNotice, ViolationType
+from edge_agent.worker import Worker
+
+if TYPE_CHECKING:
+    from edge_agent.web.page import WebPage
+
+_log = logging.getLogger(__name__)
+
+_TICK = 0.25
+"""Seconds between two rounds of the main loop: how late a status can be."""
+_BOARD_EVERY = 5.0
+"""Seconds between looks at temperature, throttling and clock."""
+_CAMERA_HOPE = 5.0
+"""Seconds that READY waits for the camera's first frame; after that the service is ready, and says degraded."""
+_STOP = {"camera": 0.8, "vision": 0.8, "buzzer": 0.3, "snapshots": 0.2, "mqtt": 0.8, "web": 0.2}
+"""Seconds that each part gets to stop: 3 s after SIGTERM the process is gone."""
+
+
+def state_directory(settings: Settings) -> Path:
+    """Where outbox and switches live: systemd's STATE_DIRECTORY, else the configured one."""
+    return Path(os.environ.get("STATE_DIRECTORY", "").split(":")[0] or settings.service.state_dir).absolute()
+
+
+class Agent:
+    """The service. Build, `run`, done; one agent is one camera.
+
+    Raises ModelError if a model is missing, altered or of the wrong shape.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        notifier: Notifier | None = None,
+        on_beep: Callable[[BeepEvent], None] | None = None,
+        on_result: Callable[[Frame, FrameResult], None] | None = None,
+    ) -> None:
+        """`on_beep` and `on_result` are told of each beep and processed frame, in the threads where they happen."""
+        self._settings = settings
+        self._notifier = notifier or Notifier()
+        state_dir = state_directory(settings)
+        self._switches = Switches.from_settings(state_dir / "switches.json", settings)
+        # The GPIO library changes the working directory for a moment: before there are other threads.
+        self._buzzer = buzzer.create(settings.buzzer, on_beep=on_beep)
+        self._buzzer.start()
+        self._slot = FrameSlot(block=not settings.camera.realtime)
+        self._camera = CameraThread(settings.camera, self._slot)
+        self._camera.start()  # it warms up while the networks load
+        try:
+            region = Region(settings.camera.roi)
+            keep = region.contains_box if settings.camera.roi else None
+            self._chain = Chain(settings, keep=keep)
+        except BaseException:
+            self._camera.stop(_STOP["camera"])
+            self._buzzer.stop(_STOP["buzzer"])
+            raise
+        self._statistics = Statistics()
+        self._watchdog = ProgressWatchdog(self._notifier, stuck_grace=settings.service.camera_grace)
+        self._governor = Governor(settings.service.temperature_limit, settings.camera.max_age)
+        self._mqtt: MqttOutput | None = None
+        if settings.mqtt.enabled:
+            self._mqtt = MqttOutput(
+                settings.mqtt,
+                settings.device,
+                state_dir=state_dir,
+                switches=self._switches,
+                on_buzzer_test=self._buzzer.beep_test,
+                snapshots=settings.snapshots.enabled and settings.snapshots.mqtt,
+            )
+        self._snapshots: SnapshotOutput | None = None
+        if settings.snapshots.enabled:
+            self._snapshots = SnapshotOutput(settings.snapshots, self._to_mqtt)
+        self._worker = Worker(
+            self._chain,
+            self._slot,
+            live=settings.camera.realtime,
+            max_fps=settings.vision.max_fps,
+            max_age=settings.camera.max_age,
+            switches=self._switches,
+            deliver=self._deliver,
+            statistics=self._statistics,
+            watchdog=self._watchdog,
+            on_result=on_result,
+        )
+        self._web = self._web_page()
+        self._captured = self._dropped = 0
+        self._status: StatusPayload | None = None
+        self._status_lock = threading.Lock()
+        self._board_at = float("-inf")
+        self._temperature: float | None = None
+        self._throttled: tuple[str, ...] = ()
+        self._clock_synced: bool | None = None
+        self._switched("", self._switches.get())
+        self._switches.observe(self._switched)
+
+    @property
+    def status(self) -> StatusPayload | None:
+        """The latest status; None before the first."""
+        with self._status_lock:
+            return self._status
+
+    @property
+    def statistics(self) -> Statistics:
+        """Counters of the running service."""
+        return self._statistics
+
+    @property
+    def beeps(self) -> int:
+        """Patterns the buzzer has sounded."""
+        return self._buzzer.stats().beeps
+
+    def run(self, stop: threading.Event) -> int:
+        """Watch until `stop` is set or a file ends; returns the exit code, 0 unless the worker failed."""
+        if self._mqtt:
+            self._mqtt.start()
+        if self._snapshots:
+            self._snapshots.start()
+        if self._web:
+            self._web.start()
+        self._worker.start()
+        ready_by = time.monotonic() + _CAMERA_HOPE
+        ready = False
+        published_at = float("-inf")
+        try:
+            while not stop.is_set() and self._worker.is_alive():
+                status = self._round()
+                if not ready and (status.camera != "opening" or time.monotonic() >= ready_by):
+                    ready = True
+                    self._notifier.ready(status_line(status))
+                    _log.info("ready: %s", status_line(status))
+                now = time.monotonic()
+                if changed(self._status, status) or now - published_at >= self._settings.mqtt.status_interval:
+                    published_at = now
+                    self._publish(status)
+                with self._status_lock:
+                    self._status = status
+                stop.wait(_TICK)
+        finally:
+            self._notifier.stopping("stopping")
+            self._stop()
+        return 1 if self._worker.failed else 0
+
+    def _round(self) -> StatusPayload:
+        """One look at every room: feed the statistics and the watchdog, mind the board, sum it up."""
+        camera = self._camera.stats()
+        paused = not self._switches.get().detection
+        self._statistics.frames_captured(camera.captured - self._captured, captured_at=camera.last_frame_at)
+        self._statistics.frames_dropped(self._slot.dropped - self._dropped)
+        self._watchdog.captured(camera.captured - self._captured)
+        self._captured, self._dropped = camera.captured, self._slot.dropped
+        self._watchdog.camera_state(camera.state)
+        self._watchdog.tick()
+        figures = self._statistics.snapshot()
+        self._mind_the_board(figures.latency_ms)
+        mqtt = self._mqtt.stats() if self._mqtt else None
+        bell = self._buzzer.stats()
+        judgement = health.assess(
+            camera="paused" if paused and camera.state == "ok" else camera.state,
+            frame_age=figures.frame_age,
+            worker_alive=self._worker.is_alive(),
+            broker_connected=mqtt.connected if mqtt else None,
+            outbox_alarm=mqtt.alarm if mqtt else None,
+            buzzer_ok=bell.available if self._settings.buzzer.enabled else None,
+            temperature=self._temperature,
+            temperature_limit=self._settings.service.temperature_limit,
+            throttled=self._throttled,
+            clock_synced=self._clock_synced,
+        )
+        return status_payload(
+            camera=camera,
+            paused=paused,
+            figures=figures,
+            people=sum(person.visible for person in self._worker.persons),
+            violations=len(self._chain.violations.active),
+            outbox=OutboxStatus(depth=mqtt.depth, dropped=mqtt.dropped, alarm=mqtt.alarm)
+            if mqtt
+            else OutboxStatus(),
+            temperature=self._temperature,
+            throttled=self._throttled,
+            clock_synced=self._clock_synced,
+            health=judgement,
+        )
+
+    def _mind_the_board(self, latency_ms: float | None) -> None:
+        now = time.monotonic()
+        if now - self._board_at < _BOARD_EVERY:
+            return
+        self._board_at = now
+        self._temperature = board.temperature()
+        flags = board.throttling()
+        self._throttled = flags.now if flags else ()
+        self._clock_synced = kernel_clock_synced()
+        latency = latency_ms / 1e3 if latency_ms is not None else None
+        if self._governor.look(temperature=self._temperature, throttled=self._throttled, latency=latency):
+            self._worker.max_fps = self._settings.vision.max_fps * self._governor.factor
+            _log.warning(
+                "now looking at %.1f frames a second at most: %s",
+                self._worker.max_fps,
+                self._governor.reason or "all is well again",
+            )
+
+    def _publish(self, status: StatusPayload) -> None:
+        self._notifier.status(status_line(status))
+        if self._mqtt:
+            self._mqtt.publish_status(status)
+
+    def _deliver(self, notice: ViolationNotice) -> None:
+        """From the vision worker to every output; none of these calls waits."""
+        violation = notice.violation
+        _log.info("violation %s: %s, person %d", violation.type.value, violation.kind.value, violation.person)
+        if violation.type is ViolationType.STARTED:
+            self._statistics.violation(violation.kind.value)
+        self._buzzer.handle(notice)
+        if self._snapshots:
+            self._snapshots.handle(notice)
+        else:
+            self._to_mqtt(notice, None)
+
+    def _to_mqtt(self, notice: ViolationNotice, jpeg: bytes | None) -> None:
+        if self._mqtt:
+            self._mqtt.handle(notice, jpeg)
+
+    def _switched(self, _name: str, values: SwitchValues) -> None:
+        self._buzzer.muted = values.mute
+        self._chain.people.threshold = values.threshold
+        self._chain.violations.cooldown = values.cooldown
+
+    def _web_page(self) -> WebPage | None:
+        if not self._settings.web.enabled:
+            return None
+        from edge_agent.web.page import WebPage  # an optional extra
+
+        return WebPage(self._settings.web, self._web_status, self._picture)
+
+    def _web_status(self) -> dict[str, Any]:
+        status = self.status
+        return {"name": self._settings.device.name, **(status.model_dump(mode="json") if status else {})}
+
+    def _picture(self) -> bytes | None:
+        frame = self._worker.frame
+        if frame is None:
+            return None
+        done, jpeg = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, 70])
+        return jpeg.tobytes() if done else None
+
+    def _stop(self) -> None:
+        """Upstream first, so that what is under way still reaches the outputs."""
+        if self._web:
+            self._web.stop(_STOP["web"])
+        self._worker.halt()
+        self._camera.stop(_STOP["camera"])
+        if self._worker.ident is not None:
+            self._worker.join(_STOP["vision"])
+        self._buzzer.stop(_STOP["buzzer"])
+        if self._snapshots:
+            self._snapshots.stop(_STOP["snapshots"])
+        if self._mqtt:
+            self._mqtt.stop(_STOP["mqtt"])

@@ -1,0 +1,84 @@
+"""The command line: options, logging, and errors turned into a line and an exit code."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+from collections.abc import Sequence
+
+from edge_agent import __version__
+from edge_agent.commands import bench, cameras, check, demo, detect, models, purge, run, schema
+from edge_agent.errors import EXIT_FAILURE, EdgeAgentError
+
+_EPILOG = """\
+first steps:
+  edge-agent demo                         see the whole chain on this machine, no camera needed
+  edge-agent cameras                      what cameras are attached
+  edge-agent check -c config.yaml         is everything there, and what to do about what is not
+  edge-agent run -c config.yaml           the service itself, as systemd runs it
+
+exit codes: 0 done, 1 failed, 2 wrong options or input, 78 wrong configuration or model
+"""
+_SYSLOG_LEVELS = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; returns its exit code. Options that make no sense end the process with 2 (argparse)."""
+    parser = _parser()
+    options = parser.parse_args(arguments)
+    _set_up_logging(options.log_level)
+    try:
+        code: int = options.run(options)
+    except EdgeAgentError as error:
+        print(f"edge-agent: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130  # as shells report SIGINT
+    except BrokenPipeError:
+        # The reader (`| head`) has gone; nothing more is to be said, not even at the interpreter's exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return EXIT_FAILURE
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="edge-agent",
+        description="Face-mask watch for an entrance: camera in, buzzer and MQTT out.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"edge-agent {__version__}")
+    common = argparse.ArgumentParser(add_help=False)
+    common.add_argument(
+        "--log-level",
+        choices=("debug", "info", "warning", "error"),
+        help="how much is said on stderr (default: the configuration's logging.level, else warning)",
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    for module in (run, demo, check, detect, bench, cameras, models, schema, purge):
+        module.register(commands, common)
+    return parser
+
+
+class _JournalFormatter(logging.Formatter):
+    """Prefixes the level as systemd's journal reads it (sd-daemon(3)); the journal adds time and name."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        level = next((number for floor, number in _SYSLOG_LEVELS if record.levelno >= floor), 7)
+        return "\n".join(f"<{level}>{line}" for line in super().format(record).splitlines())
+
+
+def _set_up_logging(level: str | None) -> None:
+    handler = logging.StreamHandler()
+    if os.environ.get("JOURNAL_STREAM"):
+        handler.setFormatter(_JournalFormatter("%(message)s"))
+    else:
+        handler.setFormatter(logging.Formatter("%(asctime)s %(levelname)-7s %(message)s", "%H:%M:%S"))
+    logging.basicConfig(level=(level or "warning").upper(), handlers=[handler])
+
+
+if __name__ == "__main__":
+    sys.exit(main())

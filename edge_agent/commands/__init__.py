@@ -1,0 +1,1 @@
+"""One module for each command: `register` adds its options, `run` does it. Heavy imports stay inside `run`."""

@@ -1,0 +1,110 @@
+"""`edge-agent check`: is everything there that the service needs, and what to do about what is not."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from edge_agent.commands.common import Commands, add_config_option, load_settings
+from edge_agent.errors import EXIT_CONFIG, EXIT_FAILURE, ConfigError, ModelError
+
+if TYPE_CHECKING:
+    from edge_agent.config import Settings
+    from edge_agent.types import CheckLine
+
+_MARKS = {"ok": "[green]✓[/]", "warn": "[yellow]![/]", "fail": "[red]✗[/]"}
+
+
+def register(commands: Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "check",
+        parents=[common],
+        help="configuration, models, camera, GPIO, broker, board: what works and what to do",
+        description="Try everything the service needs, one line each, with what to do about it.",
+        epilog="exit codes: 0 all well (or warnings only), 78 wrong configuration or model, 1 other failures. "
+        "While the service runs, it holds the camera and the GPIO line: stop it first.",
+    )
+    add_config_option(parser)
+    parser.add_argument("--json", action="store_true", help="print JSON for a program")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    from edge_agent.types import CheckLine
+
+    lines: list[CheckLine] = []
+    code = 0
+    try:
+        settings = load_settings(options)
+        where = options.config or "the system's file or the built-in defaults"
+        lines.append(CheckLine("configuration", "ok", f"{where} is valid"))
+    except ConfigError as error:
+        lines.append(CheckLine("configuration", "fail", str(error), "correct the line, then check again"))
+        code = EXIT_CONFIG
+    else:
+        models = list(_models(settings))
+        lines += models
+        if any(line.status == "fail" for line in models):
+            code = EXIT_CONFIG
+        lines += _devices(settings)
+    if not code and any(line.status == "fail" for line in lines):
+        code = EXIT_FAILURE
+    _print(lines, code, options.json)
+    return code
+
+
+def _models(settings: Settings) -> Iterator[CheckLine]:
+    from edge_agent.types import CheckLine
+    from edge_agent.vision.networks import Networks
+    from edge_agent.vision.store import ModelStore
+
+    try:
+        store = ModelStore(settings.vision.models_dir)
+        networks = Networks(settings.vision, store)
+    except ModelError as error:
+        yield CheckLine("models", "fail", str(error), "run the command it names")
+        return
+    yield CheckLine("models", "ok", f"loaded: {networks.describe()}")
+
+
+def _devices(settings: Settings) -> Iterator[CheckLine]:
+    from edge_agent.agent import state_directory
+    from edge_agent.camera.probe import probe as probe_camera
+    from edge_agent.outputs.buzzer import probe as probe_buzzer
+    from edge_agent.service.checks import checks
+    from edge_agent.types import CheckLine
+
+    camera = probe_camera(settings.camera)
+    if camera.ok:
+        text = f"{camera.source}: {camera.width}×{camera.height} after {camera.seconds:.1f} s"
+        yield CheckLine("camera", "ok", text)
+    else:
+        yield CheckLine("camera", "fail", f"{camera.source}: {camera.reason}", "edge-agent cameras lists them")
+    buzzer = probe_buzzer(settings.buzzer)
+    # Without a buzzer the service still watches and reports: no failure.
+    yield CheckLine("buzzer", "ok" if buzzer.ok else "warn", buzzer.detail, buzzer.hint or "")
+    if settings.mqtt.enabled:
+        from edge_agent.outputs.mqtt.check import probe as probe_broker
+
+        yield probe_broker(settings.mqtt, settings.device)
+    else:
+        yield CheckLine("broker", "ok", "MQTT is switched off in the configuration")
+    yield from checks(state_directory(settings), temperature_limit=settings.service.temperature_limit)
+
+
+def _print(lines: list[CheckLine], code: int, as_json: bool) -> None:
+    if as_json:
+        rows = [{"name": x.name, "status": x.status, "text": x.text, "hint": x.hint} for x in lines]
+        print(json.dumps({"ok": code == 0, "checks": rows}, ensure_ascii=False, indent=2))
+        return
+    from rich.console import Console
+    from rich.markup import escape
+    from rich.table import Table
+
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for line in lines:
+        hint = f"\n[bold]→ {escape(line.hint)}[/]" if line.hint else ""
+        table.add_row(_MARKS[line.status], line.name, f"{escape(line.text)}{hint}")
+    Console(soft_wrap=False).print(table)

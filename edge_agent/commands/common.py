@@ -1,0 +1,42 @@
+"""What several commands share: the -c option and the settings behind it."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    from edge_agent.config import Settings
+
+Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
+
+SYSTEM_CONFIG = Path("/etc/edge-agent/config.yaml")
+
+
+def add_config_option(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "-c",
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help=f"configuration (default: {SYSTEM_CONFIG} if it is there, else the built-in defaults)",
+    )
+
+
+def load_settings(options: argparse.Namespace) -> Settings:
+    """The settings of `-c FILE`, of the system's file, or the defaults; sets the log level they ask for.
+
+    Raises ConfigError.
+    """
+    from edge_agent.config import Settings
+    from edge_agent.config_file import load
+
+    path: Path | None = options.config
+    if path is None and SYSTEM_CONFIG.is_file():
+        path = SYSTEM_CONFIG
+    settings = load(path) if path else Settings()
+    if options.log_level is None and path is not None:
+        logging.getLogger().setLevel(settings.logging.level.upper())
+    return settings

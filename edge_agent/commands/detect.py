@@ -1,0 +1,119 @@
+"""`edge-agent detect`: images, folders or videos through the networks, with no outputs but files."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import sys
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from edge_agent.commands.common import Commands, add_config_option, load_settings
+from edge_agent.errors import EXIT_USAGE, InputError
+
+if TYPE_CHECKING:
+    from edge_agent.detection import Result
+
+_IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+_VIDEOS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpg", ".mjpeg"})
+
+
+def register(commands: Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "detect",
+        parents=[common],
+        help="images, folders or videos through the networks",
+        description="Find the faces in images, folders of images, or videos, and say of each how a mask is worn.",
+        epilog="Without --jsonl the lines go to stdout. exit codes: 0, or 2 if an input can't be used (the others "
+        "are done all the same).",
+    )
+    parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image, folder or video")
+    add_config_option(parser)
+    parser.add_argument("--jsonl", type=Path, metavar="FILE", help="one JSON object per image or video frame")
+    parser.add_argument("--annotate", type=Path, metavar="DIR", help="write the pictures with boxes and labels")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    settings = load_settings(options)
+    complaints: list[str] = []
+    files = list(_files(options.inputs, complaints))
+    from edge_agent.detection import Detection
+
+    detection = Detection(settings)
+    counts: Counter[str] = Counter()
+    with contextlib.ExitStack() as stack:
+        sink = _open_sink(options.jsonl, stack)
+        annotator = None
+        if options.annotate:
+            from edge_agent.detection import Annotator
+
+            annotator = stack.enter_context(contextlib.closing(Annotator(options.annotate)))
+        progress = stack.enter_context(_progress())
+        task = progress.add_task("detect", total=len(files))
+        for path in files:
+            progress.update(task, description=path.name)
+            try:
+                for result in detection.video(path) if _is_video(path) else detection.image(path):
+                    _tell(result, sink, counts)
+                    if annotator:
+                        annotator.add(result)
+            except InputError as error:
+                complaints.append(str(error))
+            progress.advance(task)
+    for complaint in complaints:
+        print(f"edge-agent: {complaint}", file=sys.stderr)
+    labels = ", ".join(f"{number} {label}" for label, number in sorted(counts.items()) if label != "frames")
+    print(f"{counts['frames']} pictures: {labels or 'no faces'}", file=sys.stderr)
+    return EXIT_USAGE if complaints else 0
+
+
+def _files(inputs: list[Path], complaints: list[str]) -> Iterator[Path]:
+    for path in inputs:
+        if path.is_dir():
+            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in _IMAGES | _VIDEOS and p.is_file())
+            if not inside:
+                complaints.append(f"{path}: no images or videos in this folder")
+            yield from inside
+        elif path.is_file():
+            yield path
+        else:
+            complaints.append(f"{path}: no such file or folder")
+
+
+def _is_video(path: Path) -> bool:
+    return path.suffix.lower() in _VIDEOS
+
+
+def _open_sink(path: Path | None, stack: contextlib.ExitStack) -> TextIO:
+    if path is None:
+        return sys.stdout
+    try:
+        return stack.enter_context(path.open("w", encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"--jsonl {path}: can't be written: {error.strerror}") from None
+
+
+def _progress() -> Any:
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    console = Console(stderr=True)
+    return Progress(
+        TextColumn("{task.description:<28.28}"),
+        BarColumn(),
+        MofNCompleteColumn(),
+        TimeRemainingColumn(),
+        console=console,
+        transient=True,
+        disable=not console.is_terminal,
+    )
+
+
+def _tell(result: Result, sink: TextIO, counts: Counter[str]) -> None:
+    counts["frames"] += 1
+    counts.update(face["label"] for face in result.line["faces"])
+    sink.write(json.dumps(result.line, ensure_ascii=False) + "\n")

@@ -1,0 +1,1 @@
+"""The demonstration: a broker and a subscriber around the very same agent."""

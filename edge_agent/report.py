@@ -1,0 +1,63 @@
+"""The status message and the status line: what all the rooms say, put together."""
+
+from __future__ import annotations
+
+from edge_agent import __version__
+from edge_agent.camera.thread import CameraStats
+from edge_agent.outputs.mqtt.payloads import FrameRates, OutboxStatus, StatusPayload, TodayCounts
+from edge_agent.service.health import Health
+from edge_agent.service.statistics import StatisticsSnapshot
+
+
+def status_payload(
+    *,
+    camera: CameraStats,
+    paused: bool,
+    figures: StatisticsSnapshot,
+    people: int,
+    violations: int,
+    outbox: OutboxStatus,
+    temperature: float | None,
+    throttled: tuple[str, ...],
+    clock_synced: bool | None,
+    health: Health,
+) -> StatusPayload:
+    """Everything a dashboard wants to know of this moment."""
+    return StatusPayload(
+        version=__version__,
+        uptime=round(figures.uptime, 1),
+        camera="paused" if paused and camera.state == "ok" else camera.state,
+        frames=FrameRates(
+            captured=round(figures.fps_captured, 2),
+            processed=round(figures.fps_processed, 2),
+            dropped=round(figures.fps_dropped, 2),
+        ),
+        stage_ms={name: round(value, 2) for name, value in figures.stage_ms.items()},
+        people=people,
+        violations=violations,
+        today=TodayCounts(no_mask=figures.today.get("no_mask", 0), incorrect=figures.today.get("incorrect", 0)),
+        outbox=outbox,
+        temperature=temperature,
+        throttled=list(throttled),
+        clock_synced=clock_synced,
+        health=health.state,
+        reason="; ".join(health.reasons),
+    )
+
+
+def changed(old: StatusPayload | None, new: StatusPayload) -> bool:
+    """Whether something changed that people wait for; rates and times go with the next regular message."""
+    if old is None:
+        return True
+    names = ("camera", "people", "violations", "today", "health", "reason", "throttled", "clock_synced")
+    return any(getattr(old, name) != getattr(new, name) for name in names)
+
+
+def status_line(status: StatusPayload) -> str:
+    """One line for `systemctl status`."""
+    today = status.today.no_mask + status.today.incorrect
+    text = (
+        f"{status.health}: camera {status.camera}, {status.frames.processed:.1f} frames/s, "
+        f"{status.people} in view, {today} violations today, {status.outbox.depth} waiting for the broker"
+    )
+    return f"{text} ({status.reason})" if status.reason else text

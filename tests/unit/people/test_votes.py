@@ -1,0 +1,105 @@
+"""Votes: several looks make a verdict, one doubtful look breaks none."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge_agent.config import PeopleSettings
+from edge_agent.people.votes import GenderVotes, MaskVotes
+from edge_agent.types import GenderScores, MaskScores, Verdict
+
+BARE = MaskScores(0.02, 0.95, 0.03)
+MASKED = MaskScores(0.96, 0.02, 0.02)
+NOSE_OUT = MaskScores(0.05, 0.05, 0.90)
+DOUBTFUL = MaskScores(0.34, 0.36, 0.30)
+
+
+def votes(*looks: MaskScores, **settings: float) -> MaskVotes:
+    made = MaskVotes(PeopleSettings(**settings))  # type: ignore[arg-type]
+    for look in looks:
+        made.add(look, 1.0, 0.65)
+    return made
+
+
+def test_a_verdict_needs_several_looks() -> None:
+    assert votes(BARE, BARE).verdict is Verdict.UNDECIDED
+    assert votes(BARE, BARE, BARE).verdict is Verdict.NO_MASK
+
+
+@pytest.mark.parametrize(
+    ("look", "verdict"),
+    [(BARE, Verdict.NO_MASK), (MASKED, Verdict.MASK), (NOSE_OUT, Verdict.INCORRECT)],
+)
+def test_looks_that_agree_make_their_verdict(look: MaskScores, verdict: Verdict) -> None:
+    made = votes(*[look] * 5)
+    assert made.verdict is verdict
+    assert made.confidence > 0.9
+    assert made.sure
+
+
+def test_a_doubtful_look_does_not_vote() -> None:
+    made = votes(*[DOUBTFUL] * 20)
+    assert made.verdict is Verdict.UNDECIDED
+    assert len(made) == 0
+
+
+def test_a_look_of_no_worth_does_not_vote() -> None:
+    made = MaskVotes(PeopleSettings())
+    made.add(BARE, 0.0, 0.65)
+    assert len(made) == 0
+
+
+def test_a_face_between_bare_and_badly_worn_is_a_violation_all_the_same() -> None:
+    assert votes(BARE, NOSE_OUT, BARE, NOSE_OUT, BARE).verdict is Verdict.NO_MASK
+
+
+def test_one_look_against_a_verdict_does_not_break_it() -> None:
+    made = votes(*[MASKED] * 6, BARE)
+    assert made.verdict is Verdict.MASK
+    assert not made.sure  # but it is worth another look
+
+
+def test_a_verdict_changes_when_the_looks_do() -> None:
+    made = votes(*[BARE] * 5, *[MASKED] * 10)
+    assert made.verdict is Verdict.MASK
+
+
+def test_between_threshold_and_release_a_verdict_is_kept() -> None:
+    made = votes(*[MASKED] * 5, *[BARE] * 5)
+    assert made.verdict is Verdict.MASK
+    made.add(BARE, 1.0, 0.65)
+    made.add(BARE, 1.0, 0.65)
+    assert made.verdict is Verdict.NO_MASK
+
+
+def test_a_kind_of_violation_does_not_change_while_it_lasts() -> None:
+    assert votes(*[BARE] * 5, *[NOSE_OUT] * 20).verdict is Verdict.NO_MASK
+
+
+def test_a_better_look_weighs_more() -> None:
+    made = MaskVotes(PeopleSettings())
+    for _ in range(5):
+        made.add(BARE, 0.1, 0.65)
+    for _ in range(3):
+        made.add(MASKED, 1.0, 0.65)
+    assert made.verdict is Verdict.MASK
+
+
+def test_gender_is_unknown_without_looks_and_below_its_threshold() -> None:
+    gender = GenderVotes(3, threshold=0.8)
+    assert gender.answer() == ("unknown", 0.0)
+    gender.add(GenderScores(0.7, 0.3), 1.0)
+    assert gender.answer()[0] == "unknown"
+    gender.add(GenderScores(0.98, 0.02), 1.0)
+    assert gender.answer() == ("male", pytest.approx(0.84))
+
+
+def test_gender_asks_for_few_and_good_pictures() -> None:
+    gender = GenderVotes(2, threshold=0.8)
+    assert gender.wants(0.2)
+    gender.add(GenderScores(0.1, 0.9), 0.9)
+    assert not gender.wants(0.2)
+    assert gender.wants(0.8)
+    gender.add(GenderScores(0.1, 0.9), 0.8)
+    assert not gender.wants(1.0)
+    assert gender.answer() == ("female", pytest.approx(0.9))

@@ -1,0 +1,102 @@
+"""The people room asks the networks for no more looks than can change something."""
+
+from __future__ import annotations
+
+from edge_agent.config import PeopleSettings, VisionSettings
+from edge_agent.people import People
+from edge_agent.types import Box, Face, GenderScores, Look, MaskScores, Observation, Verdict
+
+BARE = MaskScores(0.02, 0.95, 0.03)
+MASKED = MaskScores(0.96, 0.02, 0.02)
+NEAR = Face(Box(100, 100, 164, 180), 0.95)
+FAR = Face(Box(100, 100, 116, 120), 0.95)
+
+
+def people(**vision: object) -> People:
+    return People(PeopleSettings(), VisionSettings.model_validate(vision), gender_threshold=0.8)
+
+
+def answer(looks: list[Look], scores: MaskScores) -> list[Observation]:
+    male = GenderScores(0.95, 0.05)
+    return [
+        Observation(
+            look.face,
+            scores if look.mask else None,
+            male if look.gender else None,
+            look.face.quality,
+            look.person_id,
+        )
+        for look in looks
+        if look.mask or look.gender
+    ]
+
+
+def watch(room: People, faces: list[Face], scores: MaskScores, frames: int, start: int = 0) -> list[Look]:
+    asked: list[Look] = []
+    for i in range(start, start + frames):
+        looks = room.follow(faces, i * 0.1)
+        asked += looks
+        room.observe(answer(looks, scores), i * 0.1)
+    return asked
+
+
+def test_a_bare_face_becomes_a_violation_with_a_gender() -> None:
+    room = people()
+    watch(room, [NEAR], BARE, 5)
+    (person,) = room.persons(0.4)
+    assert person.verdict is Verdict.NO_MASK
+    assert person.gender == "male"
+    assert person.visible
+
+
+def test_nobody_asks_for_the_gender_of_a_masked_face() -> None:
+    room = people()
+    asked = watch(room, [NEAR], MASKED, 30)
+    assert not any(look.gender for look in asked)
+    assert room.persons(2.9)[0].gender == "unknown"
+
+
+def test_with_gender_switched_off_it_is_never_looked_at() -> None:
+    room = people(gender={"enabled": False})
+    assert not any(look.gender for look in watch(room, [NEAR], BARE, 20))
+
+
+def test_once_sure_the_mask_net_is_asked_seldom() -> None:
+    room = people()
+    asked = watch(room, [NEAR], MASKED, 30)
+    assert 3 <= sum(look.mask for look in asked) <= 8
+    room = people(power="full")
+    assert all(look.mask for look in watch(room, [NEAR], MASKED, 30))
+
+
+def test_a_look_that_contradicts_brings_more_looks() -> None:
+    room = people()
+    watch(room, [NEAR], MASKED, 20)
+    asked = watch(room, [NEAR], BARE, 15, start=20)
+    assert sum(look.mask for look in asked) >= 7
+    assert room.persons(3.4)[0].verdict is Verdict.NO_MASK
+
+
+def test_a_face_too_small_to_judge_is_followed_only() -> None:
+    room = people()
+    assert not any(look.mask for look in watch(room, [FAR], BARE, 10))
+    assert room.persons(0.9)[0].verdict is Verdict.UNDECIDED
+    assert not room.unsure
+
+
+def test_somebody_new_makes_the_room_unsure() -> None:
+    room = people()
+    assert not room.present and not room.unsure
+    room.follow([NEAR], 0.0)
+    assert room.present and room.unsure
+    watch(room, [NEAR], MASKED, 6, start=1)
+    assert room.present and not room.unsure
+
+
+def test_who_left_is_forgotten_without_a_trace() -> None:
+    room = people()
+    watch(room, [NEAR], BARE, 5)
+    room.rest(60.0)
+    assert room.persons(60.0) == []
+    assert not room.present
+    assert room.observe([Observation(NEAR, BARE, person_id=1)], 60.0) == []

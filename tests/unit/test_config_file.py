@@ -1,0 +1,96 @@
+"""Errors of the configuration name file, line, field, value and what is allowed."""
+
+from __future__ import annotations
+
+from datetime import time
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from edge_agent.config import Settings
+from edge_agent.config_file import load, parse
+from edge_agent.errors import EXIT_CONFIG, ConfigError
+
+EXAMPLE = Path(__file__).parents[2] / "config.yaml"
+
+
+def test_the_commented_example_says_the_defaults() -> None:
+    assert load(EXAMPLE) == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("camera:\n  widht: 3", ["line 2", "camera.widht", "unknown key", "width"]),
+        ("camera:\n  width: abc", ["line 2", "camera.width", "'abc'", "integer"]),
+        ("camera:\n  width: 640\n  fps: 0", ["line 3", "camera.fps", "greater than 0", "found 0"]),
+        ("camera:\n  roi: [[0, 0], [1, 1]]", ["line 2", "camera.roi", "three corners"]),
+        ("vision:\n  power: fast", ["line 2", "vision.power", "'balanced'", "'fast'"]),
+        ("vision:\n  face:\n    input_width: 100", ["line 3", "vision.face.input_width", "multiple of 32"]),
+        ("mqtt:\n  tls:\n    cert_file: a", ["line 2", "mqtt.tls", "belong together"]),
+        ("people:\n  window: 2\n  min_votes: 5", ["line 1", "people", "at least min_votes"]),
+        ("nonsense: 1", ["line 1", "nonsense", "unknown key", "camera"]),
+        ("camera: {}\ncamera: {}", ["line 2", "given twice", "line 1"]),
+        ("camera: [", ["line 1", "not YAML"]),
+        ("camera: &a {}\nweb: *a", ["line 2", "aliases"]),
+        ("camera: !!python/name:os.system", ["not YAML"]),
+        ("- camera", ["line 1", "sections"]),
+        ("just text", ["line 1", "sections"]),
+        ("\x00", ["not YAML"]),
+    ],
+)
+def test_an_error_says_where_and_what(text: str, expected: list[str]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse(text, "my.yaml")
+    message = str(raised.value)
+    assert message.startswith("my.yaml")
+    for part in expected:
+        assert part in message
+    assert raised.value.exit_code == EXIT_CONFIG
+
+
+def test_every_error_is_told_at_once() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse("camera:\n  width: 1\n  fps: -1\nvision:\n  power: x", "c.yaml")
+    assert len(str(raised.value).splitlines()) == 3
+
+
+def test_a_password_in_the_file_is_not_repeated_in_the_error() -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse("mqtt:\n  password: hunter2", "c.yaml")
+    assert "hunter2" not in str(raised.value)
+    assert "password_file" in str(raised.value)
+
+
+def test_pattern_keys_and_times_are_what_they_look_like() -> None:
+    text = "buzzer:\n  no_mask: {on: 0.5, off: 0.1}\nviolations:\n  quiet_hours:\n    - {start: 22:00, end: 07:30}"
+    settings = parse(text, "c.yaml")
+    assert settings.buzzer.no_mask.on == 0.5
+    assert settings.violations.quiet_hours[0].start == time(22, 0)
+    assert settings.violations.quiet_hours[0].end == time(7, 30)
+
+
+def test_an_empty_section_or_file_means_the_defaults() -> None:
+    assert parse("", "c.yaml") == Settings()
+    assert parse("camera:\n", "c.yaml") == Settings()
+
+
+def test_missing_and_unreadable_files(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="no such file"):
+        load(tmp_path / "none.yaml")
+    with pytest.raises(ConfigError, match="can't be read"):
+        load(tmp_path)
+    binary = tmp_path / "binary.yaml"
+    binary.write_bytes(b"\xff\xfe\x00\x80")
+    with pytest.raises(ConfigError, match="can't be read"):
+        load(binary)
+
+
+@given(st.text(max_size=200))
+def test_no_text_makes_anything_but_settings_or_a_clear_error(text: str) -> None:
+    try:
+        parse(text, "c.yaml")
+    except ConfigError as error:
+        assert str(error).startswith("c.yaml")

@@ -1,0 +1,112 @@
+"""One violation, one id: from the verdict to the end of it."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta, timezone
+
+import numpy as np
+
+from edge_agent.config import QuietHours, ViolationSettings
+from edge_agent.types import Box, Frame, Person, Verdict, ViolationType
+from edge_agent.violations import Violations, is_quiet
+
+NOON = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
+IMAGE = np.zeros((480, 640, 3), np.uint8)
+
+
+def frame(at: float) -> Frame:
+    return Frame(int(at * 10), IMAGE, at, NOON + timedelta(seconds=at))
+
+
+def person(number: int, verdict: Verdict, gender: str = "female") -> Person:
+    return Person(number, Box(-10, 48, 320, 240), verdict, 0.9, 5, gender, 0.95, 0.0, 0.0)
+
+
+def test_a_violation_starts_once_and_ends_when_the_person_complies() -> None:
+    room = Violations(ViolationSettings())
+    (started,) = room.update([person(1, Verdict.NO_MASK)], frame(1))
+    assert room.update([person(1, Verdict.NO_MASK)], frame(2)) == []
+    assert room.update([person(1, Verdict.UNDECIDED)], frame(3)) == []
+    (ended,) = room.update([person(1, Verdict.MASK)], frame(4))
+    assert started.violation.type is ViolationType.STARTED
+    assert started.violation.event_id == ended.violation.event_id
+    assert ended.violation.type is ViolationType.ENDED
+    assert ended.violation.ended_at == NOON + timedelta(seconds=4)
+    assert started.alarm and not ended.alarm
+    assert room.active == []
+
+
+def test_it_ends_when_the_person_leaves_even_without_frames() -> None:
+    room = Violations(ViolationSettings())
+    room.update([person(1, Verdict.INCORRECT)], frame(1))
+    (ended,) = room.update_without_frame([], 9.0)
+    assert ended.violation.type is ViolationType.ENDED
+    assert ended.violation.kind is Verdict.INCORRECT
+    assert ended.violation.ended_at == NOON + timedelta(seconds=9)
+
+
+def test_without_a_frame_nothing_starts() -> None:
+    assert Violations(ViolationSettings()).update_without_frame([person(1, Verdict.NO_MASK)], 1.0) == []
+
+
+def test_the_box_is_in_fractions_inside_the_frame() -> None:
+    (started,) = Violations(ViolationSettings()).update([person(1, Verdict.NO_MASK)], frame(1))
+    assert started.violation.box == (0.0, 0.1, 0.5, 0.5)
+
+
+def test_kinds_that_do_not_count_make_no_event() -> None:
+    room = Violations(ViolationSettings(kinds=("no_mask",)))
+    assert room.update([person(1, Verdict.INCORRECT)], frame(1)) == []
+    assert len(room.update([person(2, Verdict.NO_MASK)], frame(2))) == 1
+
+
+def test_the_cooldown_silences_the_buzzer_and_not_the_report() -> None:
+    room = Violations(ViolationSettings(cooldown=10))
+    (first,) = room.update([person(1, Verdict.NO_MASK)], frame(1))
+    (second,) = room.update([person(1, Verdict.NO_MASK), person(2, Verdict.NO_MASK)], frame(5))
+    everybody = [person(n, Verdict.NO_MASK) for n in (1, 2, 3)]
+    (third,) = room.update(everybody, frame(11.5))
+    assert (first.alarm, second.alarm, third.alarm) == (True, False, True)
+
+
+def test_others_in_the_picture_are_named_for_blurring() -> None:
+    room = Violations(ViolationSettings())
+    (notice,) = room.update([person(1, Verdict.NO_MASK), person(2, Verdict.MASK)], frame(1))
+    assert notice.others == (Box(-10, 48, 320, 240),)
+    assert notice.frame is not None
+
+
+def test_with_gender_switched_off_events_carry_none() -> None:
+    (notice,) = Violations(ViolationSettings(), gender=False).update([person(1, Verdict.NO_MASK)], frame(1))
+    assert notice.violation.gender is None
+
+
+def test_everything_open_ends_when_the_watch_does() -> None:
+    room = Violations(ViolationSettings())
+    room.update([person(1, Verdict.NO_MASK), person(2, Verdict.INCORRECT)], frame(1))
+    assert len(room.active) == 2
+    assert [notice.violation.person for notice in room.end_all(3.0)] == [1, 2]
+    assert room.end_all(4.0) == []
+
+
+def test_quiet_hours_over_midnight() -> None:
+    hours = (QuietHours(start=time(22, 0), end=time(7, 0)),)
+    here = datetime.now().astimezone().tzinfo
+
+    def at(hour: int, minute: int = 0) -> datetime:
+        return datetime(2026, 5, 4, hour, minute, tzinfo=here)
+
+    assert is_quiet(hours, at(23)) and is_quiet(hours, at(6, 59))
+    assert not is_quiet(hours, at(7)) and not is_quiet(hours, at(21, 59))
+    day = (QuietHours(start=time(12, 0), end=time(13, 0)),)
+    assert is_quiet(day, at(12, 30)) and not is_quiet(day, at(13))
+
+
+def test_in_quiet_hours_events_are_reported_without_alarm() -> None:
+    local = NOON.astimezone()
+    quiet = QuietHours(
+        start=(local - timedelta(hours=1)).time().replace(tzinfo=None),
+        end=(local + timedelta(hours=1)).time().replace(tzinfo=None),
+    )
+    (notice,) = Violations(ViolationSettings(quiet_hours=(quiet,))).update([person(1, Verdict.NO_MASK)], frame(0))
+    assert not notice.alarm

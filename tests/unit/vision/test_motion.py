@@ -1,0 +1,57 @@
+"""The motion gate sees people and not the camera's noise or the weather."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from edge_agent.vision.motion import MotionGate
+
+
+@pytest.fixture
+def scene() -> NDArray[np.uint8]:
+    rng = np.random.default_rng(1)
+    small = rng.integers(60, 190, (12, 16, 3), np.uint8)
+    return np.ascontiguousarray(np.repeat(np.repeat(small, 40, 0), 40, 1))
+
+
+def noisy(scene: NDArray[np.uint8], seed: int, shift: int = 0) -> NDArray[np.uint8]:
+    noise = np.random.default_rng(seed).normal(shift, 3.0, scene.shape)
+    return np.clip(scene + noise, 0, 255).astype(np.uint8)
+
+
+def test_a_still_noisy_picture_does_not_move(scene: NDArray[np.uint8]) -> None:
+    gate = MotionGate()
+    assert gate.moved(noisy(scene, 0))  # the first has nothing to be compared with
+    assert not any(gate.moved(noisy(scene, seed)) for seed in range(1, 30))
+
+
+def test_a_cloud_is_no_motion(scene: NDArray[np.uint8]) -> None:
+    gate = MotionGate()
+    gate.moved(scene)
+    assert not any(gate.moved(noisy(scene, seed, shift=-seed)) for seed in range(1, 25))
+
+
+def test_a_small_face_is_motion(scene: NDArray[np.uint8]) -> None:
+    gate = MotionGate()
+    for seed in range(5):
+        gate.moved(noisy(scene, seed))
+    picture = noisy(scene, 9)
+    picture[200:232, 300:326] = 230
+    assert gate.moved(picture)
+
+
+def test_who_stands_still_for_long_becomes_background(scene: NDArray[np.uint8]) -> None:
+    gate = MotionGate()
+    gate.moved(scene)
+    scene[100:300, 200:350] = 20
+    moved = [gate.moved(noisy(scene, seed)) for seed in range(150)]
+    assert moved[0] and not moved[-1]
+
+
+def test_a_grown_picture_is_no_error(scene: NDArray[np.uint8]) -> None:
+    gate = MotionGate()
+    gate.moved(scene)
+    gate.moved(np.zeros((1080, 1920, 3), np.uint8))
+    gate.moved(np.zeros((1, 1, 3), np.uint8))
