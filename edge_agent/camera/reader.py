@@ -101,6 +101,8 @@ class Reader(threading.Thread):
         ) as error:  # a camera library may raise anything, and the camera must come back all the same
             _log.exception("reading the camera failed")
             self.ending = Ending("error", f"{type(error).__name__}: {error}")
+        if self._leave.is_set():
+            self.ending = Ending("left")  # whatever went wrong, it went wrong because we were leaving
         self._phase = ("closing", self._clock())
         try:
             self.source.close()
@@ -116,6 +118,7 @@ class Reader(threading.Thread):
         self._opened(self)
         good = self._clock()
         misses = 0
+        slow = False
         # One `reading` lasts from picture to picture, however many empty reads lie between.
         self._phase = ("reading", good)
         while not self._leave.is_set():
@@ -126,13 +129,14 @@ class Reader(threading.Thread):
             now = self._clock()
             if grab is None:
                 misses += 1
-                slow = now - asked > self._settings.read_timeout / 2
+                slow |= now - asked > self._settings.read_timeout / 2
                 if now - good >= self._limits["reading"] or misses >= _MISSES:
-                    reason = f"no picture for {now - good:.1f} s"
-                    return Ending("stalled", reason) if slow else Ending("no_frames", f"{reason}; unplugged?")
+                    if slow:
+                        return Ending("stalled", f"no picture for {now - good:.1f} s")
+                    return Ending("no_frames", "no more pictures: unplugged, or its server has ended")
                 self._leave.wait(_MISS_PAUSE)
                 continue
-            misses = 0
+            misses, slow = 0, False
             self._phase = ("handing over", now)
             ending = self._hand_over(self, *grab)
             if ending is not None:

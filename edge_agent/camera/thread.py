@@ -9,7 +9,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta, timezone
 
 from edge_agent.camera.pictures import PictureWatch
-from edge_agent.camera.reader import Ending, Reader
+from edge_agent.camera.reader import Ending, Phase, Reader
 from edge_agent.camera.slot import FrameSlot
 from edge_agent.camera.sources import Memory, Source, create
 from edge_agent.camera.stats import CameraState, CameraStats, Ledger
@@ -61,6 +61,7 @@ class CameraThread:
         self._lost_at: float | None = None
         self._good_since: float | None = None
         self._tries = 0
+        self._unbearable = False
 
     def start(self) -> None:
         """Begin to open the camera; returns at once."""
@@ -102,7 +103,11 @@ class CameraThread:
     def _bearable(self) -> bool:
         self._abandoned = [reader for reader in self._abandoned if not reader.finished]
         if len(self._abandoned) < MAX_ABANDONED:
+            if self._unbearable:
+                self._unbearable = False
+                self._ledger.set_state("lost", "a read that hung has returned; opening the camera again")
             return True
+        self._unbearable = True
         reason = f"the camera's driver hangs ({len(self._abandoned)} reads never returned); a new process is needed"
         if self._ledger.set_state("stuck", reason):
             _log.error("camera stuck: %s", reason)
@@ -140,21 +145,24 @@ class CameraThread:
         while not reader.finished:
             phase, over = reader.overdue()
             if self._stopping.is_set() or over >= 0:
-                return self._part(reader, f"hangs while {phase}")
-            self._wake.wait(-over if phase != "handing over" else 1.0)
+                return self._part(reader, phase)
+            self._wake.wait(-over)
             self._wake.clear()
         return reader.ending or Ending("error", "the reading thread died")
 
-    def _part(self, reader: Reader, what: str) -> Ending:
+    def _part(self, reader: Reader, phase: Phase) -> Ending:
         """Ask a reader to end and wait a little; leave it behind if it doesn't."""
         reader.leave()
         if not reader.wait(self._settings.read_timeout + 0.5):
             self._abandoned.append(reader)
             self._tries = 0
-            _log.error("%s %s and is left behind", reader.source.describe(), what)
+            _log.error("%s hangs while %s and is left behind", reader.source.describe(), phase)
         if self._stopping.is_set():
             return Ending("left")
-        return Ending("stalled", f"{reader.source.describe()} {what}")
+        kind = "open_failed" if phase == "opening" else "stalled"
+        return Ending(
+            kind, f"{reader.source.describe()}: no answer while {phase}; if it lasts, unplug it or restart it"
+        )
 
     def _opened(self, reader: Reader) -> None:
         if reader is not self._current or self._watch is None:
@@ -192,6 +200,7 @@ class CameraThread:
     def _good(self, now: float, dark: bool) -> None:
         if self._good_since is None:
             self._good_since = now
+            self._tries = 0
         if dark:
             reason = "the picture is black or covered: look at the lens, its cap and the light"
             if self._ledger.set_state("dark", reason):

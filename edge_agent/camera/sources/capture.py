@@ -9,6 +9,8 @@ import cv2
 
 from edge_agent.camera.sources.base import Grab, as_image
 
+_PILE = 120  # pictures at most
+
 
 class Capture:
     """An open `cv2.VideoCapture`, read at no more than `fps` pictures a second.
@@ -37,6 +39,13 @@ class Capture:
         self._due = max(self._due + self._interval, arrived)
         ok, image = self.capture.retrieve()
         return (as_image(image), moment) if ok else None
+
+    def drain(self) -> None:
+        """Throw away what piled up while the stream was opened: pictures that come faster than any camera takes."""
+        for _ in range(_PILE):
+            asked = time.monotonic()
+            if not self.capture.grab() or time.monotonic() - asked > self._interval / 4:
+                break
 
     def release(self) -> None:
         """Let go of the camera."""

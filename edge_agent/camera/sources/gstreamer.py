@@ -88,7 +88,8 @@ class GStreamerPipeline:
                 return None
             count = os.readv(child.stdout.fileno(), [view[filled:]])
             if count == 0:
-                child.wait(timeout=self._settings.read_timeout)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    child.wait(timeout=self._settings.read_timeout)
                 self._listen()
                 raise CameraError(f"{self.describe()} ended: {self._last_words() or f'code {child.returncode}'}")
             if not filled:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import socket
+import time
 from urllib.parse import urlsplit
 
 import cv2
@@ -33,22 +34,26 @@ class NetworkCamera:
 
     def open(self) -> None:
         self.close()
+        deadline = time.monotonic() + self._settings.open_timeout
         self._knock()
+        left = max(0.5, deadline - time.monotonic())
         capture = cv2.VideoCapture(
             self._url,
             cv2.CAP_FFMPEG,
             [
-                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(self._settings.open_timeout * 1000),
+                cv2.CAP_PROP_OPEN_TIMEOUT_MSEC, round(left * 1000),
                 cv2.CAP_PROP_READ_TIMEOUT_MSEC, round(self._settings.read_timeout * 1000),
             ],
         )  # fmt: skip
         if not capture.isOpened():
             capture.release()
             raise CameraError(
-                f"{self.describe()}: the camera answers but gives no stream; check path, user name and password"
+                f"{self.describe()}: the camera answers but gives no stream; check path, user name and password, "
+                "and restart it if they are right"
             )
         self._clock.restart()
         self._capture = Capture(capture, self._settings.fps, self._clock.captured_at)
+        self._capture.drain()
 
     def _knock(self) -> None:
         # FFmpeg only says that it failed; a plain connection tells why.
@@ -58,14 +63,14 @@ class NetworkCamera:
             raise CameraError(f"{self.describe()}: {error}; correct camera.source") from error
         if not host:
             raise CameraError(f"{self.describe()}: the address names no host; correct camera.source")
+        patience = self._settings.open_timeout / 2  # a name may stand for two addresses, each tried
         try:
-            socket.create_connection((host, port), timeout=self._settings.open_timeout).close()
+            socket.create_connection((host, port), timeout=patience).close()
         except socket.gaierror as error:
             raise CameraError(f"{self.describe()}: the name {host} is not known ({error.strerror})") from error
         except TimeoutError as error:
             raise CameraError(
-                f"{self.describe()}: no answer in {self._settings.open_timeout:g} s; is the camera on, "
-                "and in this network?"
+                f"{self.describe()}: no answer in {patience:g} s; is the camera on, and in this network?"
             ) from error
         except OSError as error:
             raise CameraError(f"{self.describe()}: {error.strerror or error}; is the camera on?") from error

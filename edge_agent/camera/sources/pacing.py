@@ -42,28 +42,39 @@ class Pacer:
 class StreamClock:
     """Tells when a streamed picture was taken, from its presentation time and when it arrived.
 
-    Network and decoder delay a picture by a varying time. The least delay of late is taken as the unavoidable one;
-    a picture that is later than that has waited in some buffer, and is that much older. The two clocks drift apart
-    (50 ppm are four seconds a day), so only the last minute or two count.
+    Network and decoder delay a picture by a varying time. The least delay of late is taken as the unavoidable
+    one; a picture that is later than that has waited in some buffer, and is that much older. Only the last seconds
+    count, since two clocks drift apart (50 ppm are four seconds a day). A stream whose time runs at another speed
+    than ours invents it, as FFmpeg does for MJPEG over HTTP: then a picture counts as taken when it arrives.
     """
 
-    def __init__(self, window: float = 60.0) -> None:
-        self._window = window
+    _WINDOW = 5.0  # seconds
+    _DRIFT = 0.02  # by which the least delay may grow or shrink within a window, as a share of it
+
+    def __init__(self) -> None:
         self.restart()
 
     def restart(self) -> None:
         """Forget the stream: a new connection counts its time from anew."""
-        self._started = 0.0
         self._last: float | None = None
-        self._previous = self._current = float("inf")
+        self._begin(0.0)
+
+    def _begin(self, arrived: float) -> None:
+        self._started = arrived
+        self._trusted = False
+        self._least = float("inf")
+        self._before: float | None = None
 
     def captured_at(self, position: float, arrived: float) -> float:
         """Return the moment of a picture with presentation time `position` (seconds) that came at `arrived`."""
         if self._last is None or not 0.0 < position - self._last < 10.0:
-            self._previous = self._current = float("inf")  # a jump, or a stream that does not tell the time
-            self._started = arrived
+            self._begin(arrived)  # a jump, or a stream that does not tell the time
         self._last = position
-        if arrived - self._started > self._window:
-            self._previous, self._current, self._started = self._current, float("inf"), arrived
-        self._current = min(self._current, arrived - position)
-        return min(arrived, position + min(self._previous, self._current))
+        if arrived - self._started > self._WINDOW:
+            if self._before is not None:
+                self._trusted = abs(self._least - self._before) < self._DRIFT * self._WINDOW
+            self._before, self._least, self._started = self._least, float("inf"), arrived
+        self._least = min(self._least, arrived - position)
+        if not self._trusted or self._before is None:
+            return arrived
+        return min(arrived, position + min(self._before, self._least))

@@ -1,0 +1,1 @@
+"""Cameras that fail on command, for the fault table and for the tests."""
