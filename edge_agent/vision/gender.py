@@ -1,0 +1,91 @@
+"""The gender classifier: a Caffe network of the contract that Levi and Hassner set in 2015.
+
+A square of a face goes in, two probabilities come out. What exactly goes in (size, colour order, mean, scale, room
+around the box) stands in the manifest, so that their network can be configured in place of ours. An answer counts
+from the manifest's threshold on; below it a gender is `unknown`. That is decided where the looks at one person are
+put together, not here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from edge_agent.errors import ModelError
+from edge_agent.types import GenderScores, Image
+from edge_agent.vision.crops import CropMargins, face_crop
+from edge_agent.vision.dnn import Backend, load_caffe
+from edge_agent.vision.manifest import ModelEntry
+from edge_agent.vision.store import ModelStore
+
+_LABELS = ("male", "female")
+
+
+class GenderClassifier:
+    """Probabilities of male and female for a face. Used by one thread only.
+
+    Args:
+        prototxt: structure of a network that ends in a softmax over two classes.
+        caffemodel: its weights.
+        entry: what the manifest says of it; `labels` gives the order of its two outputs.
+        backend: where it is computed.
+
+    Raises:
+        ModelError: the files are no such network, or the entry doesn't say what it is fed.
+    """
+
+    def __init__(self, prototxt: Path, caffemodel: Path, entry: ModelEntry, *, backend: Backend = "auto") -> None:
+        given = entry.input
+        if given is None or given.width != given.height or sorted(entry.labels) != sorted(_LABELS):
+            raise ModelError(f"{entry.name}: the manifest must give a square input and the labels male and female")
+        self._net = load_caffe(prototxt, caffemodel, backend=backend)
+        self._size = given.width
+        self._scale = given.scale
+        self._mean = given.mean
+        # face_crop delivers RGB.
+        self._swap = given.colour == "BGR"
+        crop = given.crop
+        self._margins = CropMargins(x=crop.margin_x, top=crop.margin_top, bottom=crop.margin_bottom)
+        self._male = entry.labels.index("male")
+        self._crop = np.zeros((self._size, self._size, 3), np.uint8)
+        # The first run allocates and would fail late; run here, both happen while the program starts.
+        found = self._run()
+        if found.shape != (2,) or not np.isclose(found.sum(), 1.0, atol=1e-3):
+            raise ModelError(f"{prototxt}: must answer with two probabilities, found {found.tolist()}")
+
+    @classmethod
+    def load(cls, store: ModelStore, name: str, *, backend: Backend = "auto") -> GenderClassifier:
+        """The model called `name` from verified files; raises ModelError as `ModelStore.paths` does."""
+        by_suffix = {path.suffix: path for path in store.paths(name)}
+        if set(by_suffix) != {".prototxt", ".caffemodel"}:
+            raise ModelError(f"{name}: the manifest must name one .prototxt and one .caffemodel")
+        return cls(by_suffix[".prototxt"], by_suffix[".caffemodel"], store.entry(name), backend=backend)
+
+    def classify(self, image: Image, box: Sequence[float]) -> GenderScores | None:
+        """Probabilities of the face in a box.
+
+        Args:
+            image: `(height, width, 3)` uint8, BGR.
+            box: x1, y1, x2, y2 in pixels of `image`; may reach over its edges.
+
+        Returns:
+            Scores that sum to 1; None if the box holds no pixel of the image.
+        """
+        try:
+            face_crop(image, box, self._size, self._margins, out=self._crop)
+        except ValueError:
+            return None
+        found = self._run()
+        male = float(found[self._male])
+        return GenderScores(male=male, female=1.0 - male)
+
+    def _run(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
+        """The network's answer to the crop, flattened."""
+        # blobFromImage subtracts the mean in the order the network is fed in, that is after the swap.
+        size = (self._size, self._size)
+        blob = cv2.dnn.blobFromImage(self._crop, self._scale, size, self._mean, swapRB=self._swap)
+        self._net.setInput(blob)
+        return np.asarray(self._net.forward(), np.float32).ravel()
