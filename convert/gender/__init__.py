@@ -1,0 +1,5 @@
+"""The gender network: training, measuring, export."""
+
+from convert.gender.commands import register
+
+__all__ = ["register"]

@@ -1,0 +1,157 @@
+"""What a camera at an entrance does to a face before the gender network sees it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.gender.masks import paint_mask
+from convert.gender.records import Faces
+from edge_agent.vision.crops import CropMargins, face_crop
+
+#: FairFace's photos end at the brow and the chin, so there is nothing to see above and below the box; beside it
+#: there is hair.
+MARGINS = CropMargins(x=0.15, top=0.0, bottom=0.0)
+#: FairFace is almost free of faces narrower than this; a camera at an entrance is not.
+_SMALLEST = 24
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Crops with their labels, ``n`` of each."""
+
+    crops: NDArray[np.uint8]
+    """``(n, size, size, 3)`` RGB."""
+    sex: NDArray[np.int64]
+    age: NDArray[np.int64]
+    race: NDArray[np.int64]
+
+
+def training_batches(
+    faces: Faces, indices: NDArray[np.int64], size: int, batch: int, rng: np.random.Generator
+) -> Iterator[Batch]:
+    """Endless batches of degraded crops, every second face masked; each face once per round."""
+    waiting: list[int] = []
+    while True:
+        while len(waiting) < batch:
+            waiting.extend(rng.permutation(indices).tolist())
+        chosen = np.array(waiting[:batch])
+        del waiting[:batch]
+        crops = np.empty((batch, size, size, 3), np.uint8)
+        for row, index in enumerate(chosen):
+            image = np.array(faces.pixels[index])
+            if rng.random() < 0.5:
+                image = worn(faces, int(index), rng)
+            crops[row] = degraded_crop(image, faces.boxes[index], size, rng)
+        yield Batch(crops, faces.sex[chosen], faces.age[chosen], faces.race[chosen])
+
+
+def plain_crops(
+    faces: Faces, indices: NDArray[np.int64], size: int, *, masked: bool, seed: int = 0
+) -> NDArray[np.uint8]:
+    """Crops to measure on, ``(n, size, size, 3)`` RGB uint8: as they are, or each with its own painted mask.
+
+    The mask of a face depends on ``seed`` and the face alone, whichever others are measured with it.
+    """
+    crops = np.empty((len(indices), size, size, 3), np.uint8)
+    for row, index in enumerate(indices):
+        image = np.asarray(faces.pixels[index])
+        if masked:
+            image = worn(faces, int(index), np.random.default_rng((seed, int(index))))
+        face_crop(image, faces.boxes[index].tolist(), size, MARGINS, out=crops[row])
+    return crops
+
+
+def worn(faces: Faces, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:
+    """The photo with a painted mask, 160×160 BGR; unchanged if no landmarks were found in it."""
+    image = np.array(faces.pixels[index])
+    if np.isnan(faces.landmarks[index]).any():
+        return image
+    return paint_mask(image, faces.boxes[index].tolist(), faces.landmarks[index], rng)
+
+
+def degraded_crop(
+    image_bgr: NDArray[np.uint8], box: NDArray[np.float32], size: int, rng: np.random.Generator
+) -> NDArray[np.uint8]:
+    """One crop for training, ``(size, size, 3)`` RGB uint8, with everything a camera may do to it.
+
+    Args:
+        image_bgr: ``(height, width, 3)`` uint8, BGR.
+        box: x1, y1, x2, y2 in pixels, as a good detector finds it; it is shifted, scaled and stretched here.
+        size: side of the result in pixels.
+        rng: source of every choice.
+    """
+    width, height = box[2] - box[0], box[3] - box[1]
+    x = (box[0] + box[2]) / 2 + rng.normal(0, 0.04) * width
+    y = (box[1] + box[3]) / 2 + rng.normal(0, 0.04) * height
+    scale = np.exp(rng.normal(0, 0.08))
+    stretch = np.exp(rng.normal(0, 0.05))
+    half_width = width * scale * stretch / 2
+    # A mask often shortens the detector's box from below.
+    half_height = height * scale / stretch / 2
+    if rng.random() < 0.4:
+        angle = rng.normal(0, 8)
+        turn = cv2.getRotationMatrix2D((float(x), float(y)), angle, 1.0)
+        image_bgr = np.asarray(
+            cv2.warpAffine(image_bgr, turn, image_bgr.shape[1::-1], borderMode=cv2.BORDER_REPLICATE), np.uint8
+        )
+    detail = size
+    if rng.random() < 0.35:
+        detail = int(np.exp(rng.uniform(np.log(_SMALLEST), np.log(size))))
+    jittered = (x - half_width, y - half_height, x + half_width, y + half_height)
+    crop = face_crop(image_bgr, jittered, detail, MARGINS)
+    if rng.random() < 0.5:
+        crop = crop[:, ::-1]
+    crop = _light(crop, rng)
+    if rng.random() < 0.2:
+        crop = _blur(crop, rng)
+    if rng.random() < 0.25:
+        crop = _noise(crop, rng)
+    if rng.random() < 0.3:
+        crop = _jpeg(crop, rng)
+    if detail != size:
+        crop = np.asarray(cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
+    return np.ascontiguousarray(crop)
+
+
+def _light(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Exposure, gamma, contrast, a colour cast, and now and then no colour at all or hardly any light."""
+    if rng.random() < 0.08:
+        crop = np.asarray(cv2.cvtColor(cv2.cvtColor(crop, cv2.COLOR_RGB2GRAY), cv2.COLOR_GRAY2RGB), np.uint8)
+    levels = np.linspace(0, 1, 256)[:, None]
+    gain = np.exp(rng.normal(0, 0.15)) * np.exp(rng.normal(0, 0.07, 3))
+    if rng.random() < 0.12:
+        gain = gain * rng.uniform(0.2, 0.6)
+    curve = (levels ** np.exp(rng.normal(0, 0.2)) - 0.5) * np.exp(rng.normal(0, 0.12)) + 0.5
+    table = np.clip(curve * gain * 255, 0, 255).astype(np.uint8)
+    return np.asarray(cv2.LUT(np.ascontiguousarray(crop), table[:, None, :]), np.uint8)
+
+
+def _blur(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    """Motion along a random direction, or a lens out of focus."""
+    if rng.random() < 0.5:
+        return np.asarray(cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.5, 1.8)), np.uint8)
+    length = int(rng.integers(3, 8))
+    kernel = np.zeros((length, length), np.float32)
+    angle = rng.uniform(0, np.pi)
+    reach = np.array([np.cos(angle), np.sin(angle)]) * (length - 1) / 2
+    middle = (length - 1) / 2
+    start, end = np.round(middle - reach).astype(int), np.round(middle + reach).astype(int)
+    cv2.line(kernel, (int(start[0]), int(start[1])), (int(end[0]), int(end[1])), (1.0,))
+    return np.asarray(cv2.filter2D(crop, -1, kernel / kernel.sum()), np.uint8)
+
+
+def _noise(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    grain = rng.standard_normal(crop.shape, dtype=np.float32) * rng.uniform(2, 12)
+    return np.clip(crop + grain, 0, 255).astype(np.uint8)
+
+
+def _jpeg(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
+    # RGB goes in where the codec expects BGR: chroma is lost alike.
+    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 85))]
+    _, data = cv2.imencode(".jpg", np.ascontiguousarray(crop), quality)
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

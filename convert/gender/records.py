@@ -1,0 +1,184 @@
+"""The faces to learn from: a manifest, the boxes found in the photos, and a cache of their pixels.
+
+The folder given as ``--dataset`` holds ``manifest.csv`` (columns file, task, label, age, race, group), the photos
+it names and ``faces.jsonl`` (one object per photo: ``file`` and ``faces`` with ``box``, ``landmarks``, ``score``).
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import json
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.errors import ConvertError
+
+_log = logging.getLogger(__name__)
+
+SEXES = ("male", "female")
+#: Spreadsheets turn two of FairFace's age groups into dates.
+_AGE_NAMES = {"03-Sep": "3-9", "Oct-19": "10-19", "more than 70": "70+"}
+AGES = ("0-2", "3-9", "10-19", "20-29", "30-39", "40-49", "50-59", "60-69", "70+")
+RACES = ("Black", "East Asian", "Indian", "Latino_Hispanic", "Middle Eastern", "Southeast Asian", "White")
+#: Side of the cached photos, pixels.
+CACHE_SIDE = 160
+#: Photos whose 64-bit difference hashes differ in no more bits than this are taken for the same photo.
+_SAME_PHOTO_BITS = 5
+#: Where an aligned FairFace photo has its face when no detector finds it: the mean of those found.
+_USUAL_BOX = (18.0, -9.0, 144.0, 155.0)
+_SPLITS = {"test": (0, 10), "calibration": (10, 15), "train": (15, 100)}
+
+
+@dataclass(frozen=True)
+class Faces:
+    """Photos with one face each; all arrays have the same length ``n``."""
+
+    files: list[str]
+    pixels: NDArray[np.uint8]
+    """``(n, 160, 160, 3)`` BGR, mapped from the cache."""
+    boxes: NDArray[np.float32]
+    """``(n, 4)`` x1, y1, x2, y2 in pixels of ``pixels``."""
+    landmarks: NDArray[np.float32]
+    """``(n, 5, 2)`` pixels; NaN where none were found."""
+    sex: NDArray[np.int64]
+    """Index into :data:`SEXES`."""
+    age: NDArray[np.int64]
+    """Index into :data:`AGES`."""
+    race: NDArray[np.int64]
+    """Index into :data:`RACES`."""
+    bucket: NDArray[np.int64]
+    """0–99, the same for near-duplicates: what splits are made of."""
+
+    def split(self, name: str) -> NDArray[np.int64]:
+        """Indices of ``train``, ``calibration`` or ``test``; a group of near-duplicates is never divided."""
+        low, high = _SPLITS[name]
+        return np.flatnonzero((self.bucket >= low) & (self.bucket < high))
+
+
+def load_faces(dataset: Path, cache: Path) -> Faces:
+    """Read the gender photos of a dataset folder, decoding them into ``cache`` the first time.
+
+    Raises:
+        ConvertError: a file is missing or unreadable, or the manifest has no gender photos.
+    """
+    rows = _manifest(dataset)
+    found = _found_faces(dataset)
+    cache.mkdir(parents=True, exist_ok=True)
+    pixels_file, scales_file = cache / "gender_pixels.npy", cache / "gender_scales.npy"
+    stamp_file = cache / "gender_files.txt"
+    stamp = "\n".join(row["file"] for row in rows)
+    if not (pixels_file.is_file() and stamp_file.is_file() and stamp_file.read_text() == stamp):
+        _decode(dataset, rows, pixels_file, scales_file)
+        stamp_file.write_text(stamp)  # last: an interrupted run decodes again
+    pixels = np.load(pixels_file, mmap_mode="r")
+    scales = np.load(scales_file)
+    boxes = np.empty((len(rows), 4), np.float32)
+    landmarks = np.full((len(rows), 5, 2), np.nan, np.float32)
+    for index, row in enumerate(rows):
+        face = _main_face(found.get(row["file"], []), CACHE_SIDE / scales[index])
+        if face is None:
+            boxes[index] = _USUAL_BOX
+        else:
+            boxes[index] = np.array(face["box"], np.float32) * np.tile(scales[index], 2)
+            landmarks[index] = np.array(face["landmarks"], np.float32) * scales[index]
+    return Faces(
+        files=[row["file"] for row in rows],
+        pixels=pixels,
+        boxes=boxes,
+        landmarks=landmarks,
+        sex=np.array([SEXES.index(row["label"]) for row in rows]),
+        age=np.array([AGES.index(_AGE_NAMES.get(row["age"], row["age"])) for row in rows]),
+        race=np.array([RACES.index(row["race"]) for row in rows]),
+        bucket=_buckets(rows, pixels),
+    )
+
+
+def _manifest(dataset: Path) -> list[dict[str, str]]:
+    path = dataset / "manifest.csv"
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = [row for row in csv.DictReader(file) if row.get("task") == "gender"]
+    except OSError as error:
+        raise ConvertError(f"can't read {path}: {error.strerror}; --dataset must hold manifest.csv") from error
+    if not rows:
+        raise ConvertError(f"{path} names no photo with task 'gender'")
+    for row in rows:
+        age = _AGE_NAMES.get(row.get("age", ""), row.get("age"))
+        if row.get("label") not in SEXES or age not in AGES or row.get("race") not in RACES:
+            raise ConvertError(f"{path}: {row.get('file')} has a label, age or race that is not one of FairFace's")
+    return rows
+
+
+def _found_faces(dataset: Path) -> dict[str, list[dict[str, Any]]]:
+    path = dataset / "faces.jsonl"
+    try:
+        with path.open(encoding="utf-8") as file:
+            items = (json.loads(line) for line in file if '"gender/' in line)
+            return {item["file"]: item["faces"] for item in items}
+    except (OSError, ValueError, KeyError) as error:
+        raise ConvertError(f"can't read the face boxes of {path}: {error}") from error
+
+
+def _main_face(faces: list[dict[str, Any]], size: NDArray[np.float64]) -> dict[str, Any] | None:
+    """The face the photo is of: the largest whose box holds the middle of the photo (``size``: width, height)."""
+    x, y = size / 2
+    holding = [f for f in faces if f["box"][0] <= x <= f["box"][2] and f["box"][1] <= y <= f["box"][3]]
+    return max(holding, key=lambda f: f["box"][2] - f["box"][0], default=None)
+
+
+def _decode(dataset: Path, rows: list[dict[str, str]], pixels_file: Path, scales_file: Path) -> None:
+    shape = (len(rows), CACHE_SIDE, CACHE_SIDE, 3)
+    pixels = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]  # numpy leaves it untyped
+        pixels_file, mode="w+", dtype=np.uint8, shape=shape
+    )
+    scales = np.empty((len(rows), 2))
+    for index, row in enumerate(rows):
+        image = cv2.imread(str(dataset / row["file"]), cv2.IMREAD_COLOR)
+        if image is None:
+            raise ConvertError(f"can't read the photo {dataset / row['file']}")
+        height, width = image.shape[:2]
+        scales[index] = CACHE_SIDE / width, CACHE_SIDE / height
+        if (height, width) != (CACHE_SIDE, CACHE_SIDE):
+            image = cv2.resize(image, (CACHE_SIDE, CACHE_SIDE), interpolation=cv2.INTER_AREA)
+        pixels[index] = image
+    pixels.flush()
+    np.save(scales_file, scales)
+    _log.info("decoded %d photos into %s", len(rows), pixels_file)
+
+
+def _buckets(rows: list[dict[str, str]], pixels: NDArray[np.uint8]) -> NDArray[np.int64]:
+    """0–99 per photo, from a hash of its group: of the manifest, or of the photos that look the same."""
+    hashes = np.array([_difference_hash(image) for image in pixels], dtype=np.uint64)
+    leader = _leaders(hashes)
+    buckets = np.empty(len(rows), np.int64)
+    for index, row in enumerate(rows):
+        key = row["group"] or rows[leader[index]]["file"]
+        buckets[index] = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 100
+    return buckets
+
+
+def _difference_hash(image: NDArray[np.uint8]) -> int:
+    """64 bits: whether each cell of a 9×8 thumbnail is darker than its right neighbour."""
+    small = cv2.cvtColor(cv2.resize(image, (9, 8), interpolation=cv2.INTER_AREA), cv2.COLOR_BGR2GRAY)
+    bits = np.packbits(small[:, :-1] < small[:, 1:])
+    return int.from_bytes(bits.tobytes(), "big")
+
+
+def _leaders(hashes: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """For each photo the first one that looks the same, itself if none does."""
+    ones = np.array([bin(value).count("1") for value in range(1 << 16)], np.uint8)
+    leader = np.arange(len(hashes))
+    for index in range(1, len(hashes)):
+        parts = (hashes[:index] ^ hashes[index]).view(np.uint16).reshape(-1, 4)
+        distance = ones[parts].sum(axis=1)
+        nearest = int(distance.argmin())
+        if distance[nearest] <= _SAME_PHOTO_BITS:
+            leader[index] = leader[nearest]
+    return leader
