@@ -98,13 +98,14 @@ def _light(image: Image, rng: np.random.Generator) -> Image:
 
 def _motion_blur(image: Image, rng: np.random.Generator) -> Image:
     length = int(rng.integers(3, 10))
-    kernel = np.zeros((length, length), np.float32)
+    kernel: NDArray[np.float32] = np.zeros((length, length), np.float32)
     angle = rng.uniform(0, np.pi)
     middle = (length - 1) / 2
     reach = np.array([np.cos(angle), np.sin(angle)]) * middle
-    ends = [(int(round(middle + sign * reach[0])), int(round(middle + sign * reach[1]))) for sign in (-1, 1)]
-    cv2.line(kernel, ends[0], ends[1], 1.0)
-    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE), dtype=np.uint8)
+    ends = [(round(float(middle + sign * reach[0])), round(float(middle + sign * reach[1]))) for sign in (-1, 1)]
+    cv2.line(kernel, ends[0], ends[1], (1.0,))
+    blurred = cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
+    return np.asarray(blurred, dtype=np.uint8)
 
 
 def _compressed(image: Image, quality: int) -> Image:

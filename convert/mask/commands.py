@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +12,162 @@ from typing import Any
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add ``train``, ``to-tflite``, ``evaluate`` and ``export-card``."""
     train = subparsers.add_parser("train", help="train the mask network on a folder of photos")
-    train.add_argument("--dataset", type=Path, required=True, metavar="DIR",
-                       help="folder with with_mask/, without_mask/ and optionally incorrect/")
-    train.add_argument("--out", type=Path, required=True, metavar="DIR",
-                       help="folder for checkpoints, history.csv and plots")
+    _add_dataset(train)
+    train.add_argument("--bare", type=Path, metavar="DIR", help="more faces without a mask, in any folders")
+    train.add_argument("--bare-limit", type=int, default=6000, metavar="N", help="how many of them (%(default)s)")
+    train.add_argument(
+        "--out",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder for the cache of faces, checkpoints and history.csv; go on there if stopped",
+    )
+    train.add_argument(
+        "--weights",
+        metavar="FILE",
+        default="imagenet",
+        help="ImageNet weights without top; 'imagenet' downloads them, 'none' starts from nothing",
+    )
+    train.add_argument("--size", type=int, default=96, help="side of the input in pixels (%(default)s)")
+    train.add_argument("--alpha", type=float, default=1.0, help="width of MobileNetV2 (%(default)s)")
+    train.add_argument("--epochs", type=int, default=11, help="%(default)s")
+    train.add_argument("--steps", type=int, default=250, help="batches in an epoch (%(default)s)")
+    train.add_argument("--batch", type=int, default=64, help="faces in a batch (%(default)s)")
+    train.add_argument("--rate", type=float, default=4e-4, help="highest learning rate (%(default)s)")
+    train.add_argument("--teacher", type=Path, metavar="FILE", help="distil from this .keras checkpoint")
+    train.add_argument("--seed", type=int, default=20261122, help="%(default)s")
+    train.add_argument("--threads", type=int, default=1, help="cores TensorFlow may use (%(default)s)")
     train.set_defaults(run=_train)
+
+    convert = subparsers.add_parser("to-tflite", help="write a checkpoint as int8 TFLite with calibrated outputs")
+    convert.add_argument("checkpoint", type=Path, metavar="MODEL.keras")
+    _add_dataset(convert)
+    convert.add_argument("--out", type=Path, required=True, metavar="FILE.tflite")
+    convert.set_defaults(run=_to_tflite)
+
+    evaluate = subparsers.add_parser("evaluate", help="measure a .keras or .tflite mask network")
+    evaluate.add_argument("model", type=Path, metavar="MODEL")
+    evaluate.add_argument("dataset", type=Path, metavar="DIR", help="folder with with_mask/, …")
+    evaluate.add_argument("--scenes", type=Path, metavar="DIR", help="folder with images/ and annotations.jsonl")
+    evaluate.add_argument("--all", action="store_true", help="all faces, not only those kept out of the training")
+    evaluate.add_argument("--runtime", choices=("auto", "litert", "tflite-runtime"), default="auto")
+    evaluate.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    evaluate.add_argument("--plots", type=Path, metavar="DIR", help="write mask_*.png there; they show no face")
+    evaluate.add_argument("--history", type=Path, metavar="FILE", help="history.csv to plot with them")
+    evaluate.add_argument(
+        "--errors",
+        type=Path,
+        metavar="FILE.png",
+        help="contact sheet of the worst errors; it shows faces, keep it private",
+    )
+    evaluate.set_defaults(run=_evaluate)
+
+    card = subparsers.add_parser("export-card", help="renew the measured part of a model's card")
+    card.add_argument("model", type=Path, metavar="FILE.tflite")
+    card.add_argument("dataset", type=Path, metavar="DIR")
+    card.add_argument("--scenes", type=Path, metavar="DIR")
+    card.add_argument(
+        "--float",
+        type=Path,
+        metavar="MODEL.keras",
+        dest="checkpoint",
+        help="the checkpoint it was made from, to show what int8 costs",
+    )
+    card.add_argument("--out", type=Path, required=True, metavar="CARD.md")
+    card.set_defaults(run=_card)
+
+
+def _add_dataset(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--dataset",
+        type=Path,
+        required=True,
+        metavar="DIR",
+        help="folder with with_mask/, without_mask/ and optionally incorrect/",
+    )
+    parser.add_argument("--scenes", type=Path, metavar="DIR", help="folder with images/ and annotations.jsonl")
 
 
 def _train(args: argparse.Namespace) -> int:
-    from convert.mask.train import train_command
+    from convert.mask import faces, patches
+    from convert.mask.records import read_bare
+    from convert.mask.sampling import Recipe
+    from convert.needs import need
 
-    return train_command(args)
+    need("tensorflow", "keras")
+    from convert.mask import train
+
+    cache = args.out / "faces"
+    if not (cache / "patches.jsonl").is_file():
+        records = faces.read(args.dataset, args.scenes)
+        if args.bare is not None:
+            records += read_bare(args.bare, args.bare_limit)
+        patches.build(records, cache)
+    settings = train.Settings(
+        size=args.size,
+        alpha=args.alpha,
+        weights=None if args.weights == "none" else args.weights,
+        epochs=args.epochs,
+        steps=args.steps,
+        batch=args.batch,
+        rate=args.rate,
+        seed=args.seed,
+        threads=args.threads,
+        teacher=args.teacher,
+    )
+    train.fit(patches.load(cache), args.out, settings, Recipe())
+    print(f"{args.out / 'model.keras'} is ready; next: python -m convert to-tflite {args.out / 'model.keras'} …")
+    return 0
+
+
+def _to_tflite(args: argparse.Namespace) -> int:
+    from convert.mask import faces
+    from convert.mask.predict import KerasPredictor
+    from convert.needs import need
+
+    need("tensorflow", "keras")
+    from convert.mask import export
+
+    records = faces.read(args.dataset, args.scenes, minimum_side=40.0)
+    size = KerasPredictor(args.checkpoint).size
+    calibration = faces.cut(faces.spread(faces.select(records, training=True), 300), size)
+    measured = faces.cut([record for record in faces.select(records) if not record.synthetic], size)
+    found = export.to_tflite(args.checkpoint, args.out, calibration.crops, measured.crops, measured.labels)
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB, temperature {found:.3f}")
+    return 0
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    from rich.console import Console
+
+    from convert.mask import evaluate, faces
+    from convert.mask.predict import open_predictor
+
+    predictor = open_predictor(args.model, args.runtime)
+    records = faces.select(faces.read(args.dataset, args.scenes), everything=args.all)
+    cut = faces.cut(records, predictor.size, quiet=not sys.stderr.isatty())
+    probabilities = predictor(cut.crops)
+    report = evaluate.report(cut.records, probabilities)
+    if args.json:
+        print(json.dumps({"model": args.model.name, "runtime": predictor.name} | report.as_dict(), indent=2))
+    else:
+        evaluate.show(report, Console(), f"{args.model.name} in {predictor.name}, {len(cut.records)} faces")
+    if args.plots is not None or args.errors is not None:
+        from convert.needs import need
+
+        need("matplotlib")
+        from convert.mask import figures
+
+        if args.plots is not None:
+            figures.draw_all(args.plots, report, cut, probabilities, args.history)
+        if args.errors is not None:
+            figures.draw_errors(args.errors, cut, probabilities)
+    return 0
+
+
+def _card(args: argparse.Namespace) -> int:
+    from convert.mask.card import renew
+
+    renew(args.out, args.model, args.dataset, args.scenes, args.checkpoint)
+    print(f"{args.out} is renewed")
+    return 0

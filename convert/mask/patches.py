@@ -15,7 +15,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from tqdm import tqdm
+from rich.progress import track
 
 from convert.errors import ConvertError
 from convert.mask.records import Box, Points, Record
@@ -85,7 +85,7 @@ def build(records: Sequence[Record], folder: Path) -> PatchSet:
     image_path: Path | None = None
     image: NDArray[np.uint8] | None = None
     with (folder / "patches.bin").open("wb") as stream:
-        for record in tqdm(records, desc="cutting faces", unit="face"):
+        for record in track(records, description="cutting faces", transient=True):
             if record.path != image_path:
                 image_path, image = record.path, read_image(record.path)
             if image is None:
@@ -156,10 +156,18 @@ def cut(image: NDArray[np.uint8], record: Record, offset: int = 0) -> tuple[NDAr
 
     landmarks = tuple(moved(point) for point in record.landmarks) if record.landmarks else None
     patch = Patch(
-        height=region.shape[0], width=region.shape[1], offset=offset, box=moved(box),  # type: ignore[arg-type]
+        height=region.shape[0],
+        width=region.shape[1],
+        offset=offset,
+        box=moved(box),  # type: ignore[arg-type]
         detector_box=moved(record.detector_box) if record.detector_box else None,  # type: ignore[arg-type]
         landmarks=landmarks,  # type: ignore[arg-type]  # pairs stay pairs
-        label=record.label, source=record.source, origin=record.origin, synthetic=record.synthetic,
-        group=record.group, side=min(box_width, box_height), file=record.path.name,
+        label=record.label,
+        source=record.source,
+        origin=record.origin,
+        synthetic=record.synthetic,
+        group=record.group,
+        side=min(box_width, box_height),
+        file=record.path.name,
     )
     return np.asarray(region, dtype=np.uint8), patch

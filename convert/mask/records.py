@@ -79,11 +79,11 @@ def read_singles(folder: Path) -> list[Record]:
             box, landmarks = _main_face(faces.get((name, path.name), ()))
             group = f"group:{row['group']}" if row.get("group") else f"file:{path.stem}"
             orig = Path(row.get("orig", "")).name
-            if label == 2 and orig and not row.get("synthetic") == "1":
+            synthetic = row.get("synthetic") == "1"
+            if label == 2 and orig and not synthetic:
                 group += f"|photo:{orig}"
             records.append(
-                Record(path, label, box, landmarks, row.get("source") or folder.name, "single",
-                       row.get("synthetic") == "1", group)
+                Record(path, label, box, landmarks, row.get("source") or folder.name, "single", synthetic, group)
             )
     if not records:
         raise ConvertError(f"{folder} holds no images")
@@ -111,8 +111,17 @@ def read_scenes(folder: Path, minimum_side: float = 20.0) -> list[Record]:
                     continue
                 match = _best_match(box, found.get(("images", path.name), ()))
                 records.append(
-                    Record(path, FOLDERS.index(face["label"]), box, match[1], scene.get("source", folder.name),
-                           "scene", False, group, match[0])
+                    Record(
+                        path,
+                        FOLDERS.index(face["label"]),
+                        box,
+                        match[1],
+                        scene.get("source", folder.name),
+                        "scene",
+                        False,
+                        group,
+                        match[0],
+                    )
                 )
         except (KeyError, TypeError, ValueError) as error:
             raise ConvertError(f"{annotations}, line {number}: not an annotated scene ({error!r})") from error

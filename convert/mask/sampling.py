@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 import numpy as np
@@ -38,7 +38,7 @@ class Recipe:
     painted_bare: float = 0.22
     smoothing: float = 0.07
     detector_box: float = 0.35
-    jitter: Jitter = Jitter()
+    jitter: Jitter = field(default_factory=Jitter)
 
     def weight(self, patch: Patch) -> float:
         """How often a face is drawn, relative to others of its class."""
@@ -117,7 +117,9 @@ class Sampler:
         images, targets = zip(*(self.example(rng) for _ in range(count)), strict=True)
         return np.stack(images), np.stack(targets)
 
-    def _choose(self, label: int, rng: np.random.Generator) -> tuple[int, paint.Painter | None, NDArray[np.float64]]:
+    def _choose(
+        self, label: int, rng: np.random.Generator
+    ) -> tuple[int, paint.Painter | None, NDArray[np.float64]]:
         recipe = self._recipe
         target = np.eye(3)[label]
         chance = rng.random()

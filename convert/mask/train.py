@@ -14,6 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from convert.errors import ConvertError
 from convert.mask import net
 from convert.mask.patches import PatchSet
 from convert.mask.records import LABELS, in_validation
@@ -41,16 +42,22 @@ class Settings:
     doubt: float = 0.9
     threads: int = 1
     seed: int = 20261122
+    teacher: Path | None = None
+    teacher_share: float = 0.7
 
 
-class Batches(keras.utils.PyDataset):
-    """Endless random batches; ``(seed, epoch, number)`` decides what is in one."""
+class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
+    """Endless random batches; ``(seed, epoch, number)`` decides what is in one.
 
-    def __init__(self, sampler: Sampler, settings: Settings) -> None:
+    With a teacher, its probabilities make up ``teacher_share`` of the targets (Hinton et al., 2015).
+    """
+
+    def __init__(self, sampler: Sampler, settings: Settings, teacher: keras.Model | None = None) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
         self.sampler = sampler
         self.epoch = 0
         self._settings = settings
+        self._teacher = teacher
 
     def __len__(self) -> int:
         return self._settings.steps
@@ -58,16 +65,23 @@ class Batches(keras.utils.PyDataset):
     def __getitem__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rng = np.random.default_rng((self._settings.seed, self.epoch, number))
         images, targets = self.sampler.batch(self._settings.batch, rng)
-        return net.as_input(images), targets
+        inputs = net.as_input(images)
+        if self._teacher is not None:
+            told = tf.nn.softmax(self._teacher.predict_on_batch(inputs)).numpy()
+            share = self._settings.teacher_share
+            targets = share * told + (1 - share) * targets
+        return inputs, targets
 
 
-class Cleaning(keras.callbacks.Callback):
+class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Takes doubtful labels out after some epochs: where the averaged net is sure of another class.
 
     Only bare and incorrect faces of scenes and incorrect singles are asked; the other labels were checked by eye.
     """
 
-    def __init__(self, batches: Batches, patches: PatchSet, indices: list[int], settings: Settings, out: Path) -> None:
+    def __init__(
+        self, batches: Batches, patches: PatchSet, indices: list[int], settings: Settings, out: Path
+    ) -> None:
         super().__init__()
         self._batches = batches
         self._patches = patches
@@ -94,15 +108,17 @@ class Cleaning(keras.callbacks.Callback):
         scores = tf.nn.softmax(self.model.predict(net.as_input(crops), batch_size=128, verbose=0)).numpy()
         labels = np.array([self._patches[index].label for index in self._asked])
         scores[np.arange(len(labels)), labels] = 0
-        doubted = [index for index, sure in zip(self._asked, scores.max(axis=1), strict=True) if sure > self._settings.doubt]
+        sure = scores.max(axis=1) > self._settings.doubt
+        doubted = [index for index, doubt in zip(self._asked, sure, strict=True) if doubt]
         self._out.write_text(json.dumps(doubted))
         self._batches.sampler.forget(doubted)
-        print(f"\n{len(doubted)} of {len(self._asked)} labels are doubted and left out from here on")
+        _log.info("%d of %d labels are doubted and left out from here on", len(doubted), len(self._asked))
 
 
 def split(patches: PatchSet) -> tuple[list[int], list[int]]:
     """Indices to train on and to measure on; additional bare faces are never measured on."""
-    training, validation = [], []
+    training: list[int] = []
+    validation: list[int] = []
     for index, patch in enumerate(patches):
         measured = patch.origin != "bare" and in_validation(patch.group)
         (validation if measured else training).append(index)
@@ -110,12 +126,12 @@ def split(patches: PatchSet) -> tuple[list[int], list[int]]:
 
 
 def central_crops(
-    patches: PatchSet, indices: list[int], size: int, margins: CropMargins = CropMargins()
+    patches: PatchSet, indices: list[int], size: int, margins: CropMargins | None = None
 ) -> NDArray[np.uint8]:
     """The crops the device would cut, ``(count, size, size, 3)`` uint8 RGB."""
     crops = np.empty((len(indices), size, size, 3), dtype=np.uint8)
     for row, index in enumerate(indices):
-        face_crop(patches.pixels(index), patches[index].box, size, margins, out=crops[row])
+        face_crop(patches.pixels(index), patches[index].box, size, margins or CropMargins(), out=crops[row])
     return crops
 
 
@@ -130,7 +146,10 @@ def fit(patches: PatchSet, out: Path, settings: Settings, recipe: Recipe) -> ker
     keras.utils.set_random_seed(settings.seed)
     out.mkdir(parents=True, exist_ok=True)
     training, validation = split(patches)
-    batches = Batches(Sampler(patches, training, recipe, settings.size), settings)
+    if settings.teacher is not None and not settings.teacher.is_file():
+        raise ConvertError(f"the teacher {settings.teacher} does not exist")
+    teacher = keras.models.load_model(settings.teacher, compile=False) if settings.teacher else None
+    batches = Batches(Sampler(patches, training, recipe, settings.size), settings, teacher)
     measured = [index for index in validation if patches[index].side >= 40 or patches[index].origin == "single"]
     validation_data = (
         net.as_input(central_crops(patches, measured, settings.size)),
@@ -141,8 +160,11 @@ def fit(patches: PatchSet, out: Path, settings: Settings, recipe: Recipe) -> ker
         _fit_head(model, batches, settings)
     net.freeze_batch_norm(model)
     schedule = keras.optimizers.schedules.CosineDecay(
-        settings.rate * 0.1, settings.epochs * settings.steps, alpha=0.01,
-        warmup_target=settings.rate, warmup_steps=min(200, settings.steps),
+        settings.rate * 0.1,
+        settings.epochs * settings.steps,
+        alpha=0.01,
+        warmup_target=settings.rate,
+        warmup_steps=min(200, settings.steps),
     )
     model.compile(
         optimizer=keras.optimizers.AdamW(
@@ -177,9 +199,7 @@ def _fit_head(model: keras.Model, batches: Batches, settings: Settings) -> None:
         features.append(features_model.predict_on_batch(images))
         targets.append(target)
     head = keras.Sequential([keras.layers.Flatten(), keras.layers.Dropout(0.2), keras.layers.Dense(len(LABELS))])
-    head.compile(
-        optimizer=keras.optimizers.Adam(1e-3), loss=keras.losses.CategoricalCrossentropy(from_logits=True)
-    )
+    head.compile(optimizer=keras.optimizers.Adam(1e-3), loss=keras.losses.CategoricalCrossentropy(from_logits=True))
     head.fit(np.concatenate(features), np.concatenate(targets), epochs=15, batch_size=64, verbose=0)
     kernel, bias = head.layers[-1].get_weights()
     model.get_layer("logits_conv").set_weights([kernel[None, None], bias])

@@ -1,0 +1,149 @@
+"""How often a network is right, and on which faces it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from convert.mask.faces import shorter_side
+from convert.mask.records import LABELS, Record
+from convert.metrics import Figure, calibration_error, confusion, f1, resampled, roc_auc, share
+
+MASK, NO_MASK, INCORRECT = range(3)
+#: Faces of scenes narrower than this are not judged at an entrance either.
+SMALLEST = 40.0
+
+
+@dataclass(frozen=True)
+class Report:
+    """All figures of one network on one set of faces."""
+
+    headline: dict[str, Figure]
+    classes: dict[str, dict[str, Figure]]
+    sources: dict[str, Figure]
+    accuracy: dict[str, Figure]
+    calibration: float
+    confusion: NDArray[np.int64]
+
+    def as_dict(self) -> dict[str, Any]:
+        """Plain numbers, ready for JSON."""
+
+        def plain(figures: dict[str, Figure]) -> dict[str, Any]:
+            return {name: figure.as_dict() for name, figure in figures.items()}
+
+        return {
+            "headline": plain(self.headline),
+            "accuracy": plain(self.accuracy),
+            "classes": {name: plain(figures) for name, figures in self.classes.items()},
+            "sources": plain(self.sources),
+            "calibration_error": round(self.calibration, 4),
+            "confusion": {"labels": list(LABELS), "counts": self.confusion.tolist()},
+        }
+
+
+def report(records: Sequence[Record], probabilities: NDArray[np.float32], rounds: int = 500) -> Report:
+    """Figures of ``probabilities`` ``(count, 3)`` against the labels of ``records``.
+
+    Faces of scenes narrower than ``SMALLEST`` count in a line of their own and nowhere else.
+    """
+    labels = np.array([record.label for record in records], dtype=np.int64)
+    answers = probabilities.argmax(axis=1)
+    near = np.array([record.origin == "single" or shorter_side(record) >= SMALLEST for record in records])
+    real = np.array([not record.synthetic for record in records]) & near
+    painted = np.array([record.synthetic for record in records])
+    parts = {"real": real, "painted": painted, "all": near}
+    kinds = np.array([f"{record.origin}/{LABELS[record.label]}/{record.source}" for record in records])
+    return Report(
+        headline=_headline(records, labels, answers),
+        classes={
+            name if part == "real" else f"{name} ({part})": _class_figures(
+                labels, probabilities, index, where, rounds
+            )
+            for part, where in parts.items()
+            if part != "all" and where.any()
+            for index, name in enumerate(LABELS)
+        },
+        sources={
+            kind: share(int((answers == labels)[(kinds == kind) & near].sum()), int(((kinds == kind) & near).sum()))
+            for kind in sorted(set(kinds[near]))
+        },
+        accuracy={
+            part: share(int((answers == labels)[where].sum()), int(where.sum())) for part, where in parts.items()
+        },
+        calibration=calibration_error(probabilities.max(axis=1)[real], (answers == labels)[real]),
+        confusion=confusion(labels[real], answers[real], len(LABELS)),
+    )
+
+
+def _headline(
+    records: Sequence[Record], labels: NDArray[np.int64], answers: NDArray[np.int64]
+) -> dict[str, Figure]:
+    single = np.array([record.origin == "single" for record in records])
+    hard = np.array(["hard" in record.source for record in records])
+    real = np.array([not record.synthetic for record in records])
+    side = np.array([shorter_side(record) for record in records])
+    right = answers == labels
+    scene = ~single & (side >= SMALLEST)
+    bare, masked, badly = labels == NO_MASK, labels == MASK, labels == INCORRECT
+
+    def figure(where: NDArray[np.bool_], good: NDArray[np.bool_] = right) -> Figure:
+        return share(int(good[where].sum()), int(where.sum()))
+
+    return {
+        "single faces, mask, real": figure(single & masked & real),
+        "single faces, mask, painted": figure(single & masked & ~real),
+        "single faces, no mask, plain": figure(single & bare & ~hard),
+        "single faces, no mask, hard": figure(single & bare & hard),
+        "single faces, incorrect, real: not called mask": figure(single & badly & real, answers != MASK),
+        "single faces, incorrect, real: called incorrect": figure(single & badly & real),
+        "scenes >= 40 px, mask or not": figure(scene & ~badly),
+        "scenes >= 40 px, bare": figure(scene & bare),
+        "scenes 40-80 px, bare": figure(scene & bare & (side < 80)),
+        "scenes >= 80 px, bare": figure(scene & bare & (side >= 80)),
+        "scenes >= 40 px, mask": figure(scene & masked),
+        "scenes >= 40 px, incorrect: not called mask": figure(scene & badly, answers != MASK),
+        "scenes 20-40 px, mask or not": figure(~single & (side < SMALLEST) & ~badly),
+    }
+
+
+def _class_figures(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float32], index: int, where: NDArray[np.bool_], rounds: int
+) -> dict[str, Figure]:
+    truth, scores = labels[where] == index, probabilities[where, index]
+    answer = probabilities[where].argmax(axis=1) == index
+    measures: dict[str, Callable[[NDArray[np.int64]], float]] = {
+        "f1": lambda drawn: f1(truth[drawn], answer[drawn]),
+        "roc_auc": lambda drawn: roc_auc(truth[drawn], scores[drawn]),
+    }
+    figures = {
+        "precision": share(int((truth & answer).sum()), int(answer.sum())),
+        "recall": share(int((truth & answer).sum()), int(truth.sum())),
+    }
+    return figures | {name: resampled(measure, len(truth), rounds) for name, measure in measures.items()}
+
+
+def show(report_: Report, console: Console, title: str) -> None:
+    """Print the report as tables."""
+    table = Table(title=title)
+    for name, justify in (("measure", "left"), ("right (95 %)", "right"), ("faces", "right")):
+        table.add_column(name, justify=justify)  # type: ignore[arg-type]  # literals through a tuple
+    for heading, figures in (("", report_.headline), ("accuracy: ", report_.accuracy), ("", report_.sources)):
+        for name, figure in figures.items():
+            if figure.count:
+                table.add_row(heading + name, str(figure), str(figure.count))
+        table.add_section()
+    console.print(table)
+    table = Table(title="classes")
+    for name in ("class", "precision", "recall", "F1", "ROC-AUC"):
+        table.add_column(name, justify="left" if name == "class" else "right")
+    for name, figures in report_.classes.items():
+        if figures["recall"].count:
+            table.add_row(name, *(str(figures[key]) for key in ("precision", "recall", "f1", "roc_auc")))
+    console.print(table)
+    console.print(f"calibration error {report_.calibration:.3f}")

@@ -1,0 +1,63 @@
+"""What a TFLite graph may hold if every target is to run it; needs no TensorFlow."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from convert.errors import ConvertError
+
+#: A Dense layer quantised per channel crashes tflite-runtime 2.14 on ARM, and the process with it.
+REFUSED_OPS = frozenset({"FULLY_CONNECTED"})
+
+
+def interpreter_class() -> Any:
+    """The ``Interpreter`` of whichever TFLite runtime is installed.
+
+    Raises:
+        ConvertError: none is.
+    """
+    for module in (
+        "ai_edge_litert.interpreter",
+        "tflite_runtime.interpreter",
+        "tensorflow.lite.python.interpreter",
+    ):
+        try:
+            return __import__(module, fromlist=["Interpreter"]).Interpreter
+        except (ImportError, AttributeError):
+            continue
+    raise ConvertError("no TFLite runtime is installed: pip install ai-edge-litert")
+
+
+def operators(path: Path) -> list[str]:
+    """Names of the graph's operators in order of execution; a runtime's own delegates are left out.
+
+    Raises:
+        ConvertError: the file is no TFLite model.
+    """
+    try:
+        interpreter = interpreter_class()(model_path=str(path))
+    except (ValueError, RuntimeError) as error:
+        raise ConvertError(f"{path} is no TFLite model: {error}") from error
+    # The runtimes have no public way to list a graph's operators; both of them have had this one since 2.5.
+    names = (str(operator["op_name"]) for operator in interpreter._get_ops_details())
+    return [name for name in names if name != "DELEGATE"]
+
+
+def check(path: Path) -> None:
+    """Refuse a graph that would crash on a target.
+
+    Raises:
+        ConvertError: it holds such an operator, or takes something else than one uint8 image.
+    """
+    refused = sorted(REFUSED_OPS.intersection(operators(path)))
+    if refused:
+        raise ConvertError(
+            f"{path} holds {', '.join(refused)}, which crashes tflite-runtime on ARM; end with a 1 x 1 convolution"
+        )
+    interpreter = interpreter_class()(model_path=str(path))
+    (source,) = interpreter.get_input_details()
+    if source["dtype"].__name__ != "uint8" or int(source["shape"][0]) != 1:
+        raise ConvertError(
+            f"{path} takes {source['dtype'].__name__} {list(source['shape'])}, not uint8 [1, S, S, 3]"
+        )
