@@ -38,6 +38,8 @@ class JetsonBuzzer(LineDriver):
             if settings.kind == "passive":
                 self._pwm = gpio.PWM(self._pin, settings.frequency)
         except Exception as error:  # Jetson.GPIO raises plain Exception, ValueError, RuntimeError and OSError
+            with contextlib.suppress(Exception):
+                gpio.cleanup(self._pin)
             hint = _HINT
             if settings.kind == "passive":
                 hint += "; a passive buzzer needs a pin with PWM (on most boards 32 or 33)"
