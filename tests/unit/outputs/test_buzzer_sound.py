@@ -60,7 +60,8 @@ def test_shortest_allowed_beep_is_rendered():
 def test_player_gets_the_device_and_the_whole_sound(tmp_path):
     device = player(tmp_path, f'echo "$@" >"{tmp_path}/arguments"; cat >"{tmp_path}/heard.wav"')
     device.play(PATTERN, threading.Event())
-    assert (tmp_path / "arguments").read_text(encoding="utf-8").split() == [
+    arguments = (tmp_path / "arguments").read_text(encoding="utf-8")
+    assert arguments == "-q -t wav -D plughw:1 -\n"
         "-q",
         "-t",
         "wav",
