@@ -16,14 +16,13 @@ from numpy.typing import NDArray
 
 from benchmarks.ancestor import levi_hassner, mobilenet
 from edge_agent.types import Image
+from edge_agent.vision.store import ModelStore
 
 Backend = Literal["keras", "tflite"]
 
 _CONFIDENCE = 0.5
 _FACE_MEAN = (104.0, 177.0, 123.0)
 _GENDER_MEAN = (78.4263377603, 87.7689143744, 114.895847746)
-#: The real weights of res10: see `edge-agent models fetch res10`.
-RES10_WEIGHTS = "res10_300x300_ssd_iter_140000.caffemodel"
 
 
 class _MaskNet(Protocol):
@@ -38,15 +37,16 @@ class NaivePipeline:
         backend: ``keras`` calls a Keras model's ``predict`` as the ancestor does, ``tflite`` the same network
             in the TFLite runtime.
         res10: prototxt and weights of the face net.
-        scratch: a folder for the networks with random weights.
+        scratch: a folder for the networks with random weights; those that are there already are taken.
     """
 
     def __init__(self, backend: Backend, res10: tuple[Path, Path], scratch: Path) -> None:
         self.backend = backend
         self._faces = cv2.dnn.readNetFromCaffe(*map(str, res10))
-        prototxt, weights = scratch / "gender.prototxt", scratch / "gender.caffemodel"
-        levi_hassner.write_levi_hassner(prototxt, weights)
-        self._gender = cv2.dnn.readNetFromCaffe(str(prototxt), str(weights))
+        weights = scratch / "gender.caffemodel"
+        if not weights.exists():
+            levi_hassner.write_weights(weights)
+        self._gender = cv2.dnn.readNetFromCaffe(str(levi_hassner.PROTOTXT), str(weights))
         self._mask: _MaskNet = _keras_net() if backend == "keras" else _tflite_net(scratch / "mask.tflite")
 
     def process(self, frame: Image) -> int:
@@ -71,6 +71,16 @@ class NaivePipeline:
             self._gender.setInput(cv2.dnn.blobFromImage(crop, 1.0, size, _GENDER_MEAN))
             self._gender.forward()
         return len(crops)
+
+
+def res10_files() -> tuple[Path, Path]:
+    """Structure and weights of the face net; ours corrects a padding, which costs nothing.
+
+    Raises:
+        ModelError: the weights are not there; the message has the command that fetches them.
+    """
+    weights = next(path for path in ModelStore().paths("res10") if path.suffix == ".caffemodel")
+    return levi_hassner.PROTOTXT.with_name("res10.prototxt"), weights
 
 
 def backends() -> list[Backend]:
@@ -101,7 +111,8 @@ def _keras_net() -> _MaskNet:
 def _tflite_net(path: Path) -> _MaskNet:
     from ai_edge_litert.interpreter import Interpreter
 
-    mobilenet.write_mobilenet(path)
+    if not path.exists():
+        mobilenet.write_mobilenet(path)
     interpreter = Interpreter(str(path), num_threads=1)
     interpreter.allocate_tensors()
     source = interpreter.get_input_details()[0]["index"]

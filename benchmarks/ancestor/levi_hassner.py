@@ -1,7 +1,7 @@
-"""The 227×227 gender network of Levi and Hassner with random weights, as the two files OpenCV reads.
+"""Random weights for the 227×227 gender network of Levi and Hassner, in the binary form that OpenCV reads.
 
-Architecture: G. Levi and T. Hassner, "Age and Gender Classification Using Convolutional Neural Networks",
-CVPR workshops 2015, section 4; the real weights are for research only and are not needed to measure speed.
+The structure is `models/levi_hassner.prototxt`; the authors' weights are for research only, and speed does not
+depend on them.
 """
 
 from __future__ import annotations
@@ -11,54 +11,30 @@ from pathlib import Path
 import numpy as np
 
 SIZE = 227
+PROTOTXT = Path(__file__).resolve().parents[2] / "models" / "levi_hassner.prototxt"
 
-_INPUT = f'name: "gender" input: "data" input_dim: 1 input_dim: 3 input_dim: {SIZE} input_dim: {SIZE}\n'
-_CONVOLUTIONS = (
-    # name, input channels, filters, kernel, stride, padding
-    ("conv1", 3, 96, 7, 4, 0),
-    ("conv2", 96, 256, 5, 1, 2),
-    ("conv3", 256, 384, 3, 1, 1),
-)
-_DENSE = (("fc6", 384 * 7 * 7, 512), ("fc7", 512, 512), ("fc8", 512, 2))
+_SHAPES = {
+    "conv1": (96, 3, 7, 7),
+    "conv2": (256, 96, 5, 5),
+    "conv3": (384, 256, 3, 3),
+    "fc6": (512, 384 * 7 * 7),
+    "fc7": (512, 512),
+    "fc8": (2, 512),
+}
 
 
-def write_levi_hassner(prototxt: Path, caffemodel: Path, seed: int = 0) -> None:
-    """Write structure and weights: BGR 227×227 in, two probabilities out."""
+def write_weights(caffemodel: Path, seed: int = 0) -> None:
+    """Write a weights file that fits `PROTOTXT`."""
     rng = np.random.default_rng(seed)
-    text, weights, top = [_INPUT], [], "data"
-    for number, (name, depth, filters, kernel, stride, pad) in enumerate(_CONVOLUTIONS, 1):
-        settings = f"num_output: {filters} kernel_size: {kernel} stride: {stride} pad: {pad}"
-        text.append(_layer("Convolution", name, top, f"convolution_param {{ {settings} }}"))
-        weights.append(_weights("Convolution", name, (filters, depth, kernel, kernel), rng))
-        text.append(_layer("ReLU", f"relu{number}", name, "", in_place=True))
-        pooling = "pooling_param { pool: MAX kernel_size: 3 stride: 2 }"
-        text.append(_layer("Pooling", f"pool{number}", name, pooling))
-        top = f"pool{number}"
-        if number < 3:
-            norm = "lrn_param { local_size: 5 alpha: 0.0001 beta: 0.75 }"
-            text.append(_layer("LRN", f"norm{number}", top, norm))
-            top = f"norm{number}"
-    for name, depth, units in _DENSE:
-        text.append(_layer("InnerProduct", name, top, f"inner_product_param {{ num_output: {units} }}"))
-        weights.append(_weights("InnerProduct", name, (units, depth), rng))
-        if name != "fc8":
-            text.append(_layer("ReLU", f"relu_{name}", name, "", in_place=True))
-        top = name
-    text.append(_layer("Softmax", "prob", top, ""))
-    prototxt.write_text("\n".join(text), encoding="utf-8")
-    caffemodel.write_bytes(b"".join(weights))
+    caffemodel.write_bytes(b"".join(_layer(name, shape, rng) for name, shape in _SHAPES.items()))
 
 
-def _layer(kind: str, name: str, bottom: str, settings: str, *, in_place: bool = False) -> str:
-    top = bottom if in_place else name
-    return f'layer {{ name: "{name}" type: "{kind}" bottom: "{bottom}" top: "{top}" {settings} }}'
-
-
-def _weights(kind: str, name: str, shape: tuple[int, ...], rng: np.random.Generator) -> bytes:
+def _layer(name: str, shape: tuple[int, ...], rng: np.random.Generator) -> bytes:
     """A layer of a caffemodel: all that OpenCV reads there are its name, type and numbers.
 
     Field numbers: https://github.com/BVLC/caffe/blob/master/src/caffe/proto/caffe.proto
     """
+    kind = "Convolution" if len(shape) == 4 else "InnerProduct"
     layer = _field(1, name.encode()) + _field(2, kind.encode())
     for array in (rng.normal(0, 0.01, shape), np.zeros(shape[0])):
         sides = b"".join(_varint(side) for side in array.shape)

@@ -28,10 +28,26 @@ def test_mobilenet_has_the_size_of_the_original_and_gives_probabilities(tmp_path
 
 
 def test_opencv_reads_the_gender_net(tmp_path: Path) -> None:
-    prototxt, weights = tmp_path / "gender.prototxt", tmp_path / "gender.caffemodel"
-    levi_hassner.write_levi_hassner(prototxt, weights)
-    net = cv2.dnn.readNetFromCaffe(str(prototxt), str(weights))
+    weights = tmp_path / "gender.caffemodel"
+    levi_hassner.write_weights(weights)
+    net = cv2.dnn.readNetFromCaffe(str(levi_hassner.PROTOTXT), str(weights))
     net.setInput(np.random.default_rng(0).random((1, 3, 227, 227), np.float32) * 255)
     answer = net.forward()
     assert answer.shape == (1, 2)
     assert answer.sum() == pytest.approx(1.0, abs=1e-4)
+
+
+def test_the_naive_pipeline_runs_every_network_on_a_frame(tmp_path: Path) -> None:
+    pytest.importorskip("skimage", reason="its portrait is the face in the frame")
+    from benchmarks.naive import NaivePipeline, res10_files
+    from benchmarks.scenes.portraits import bundled_portraits
+    from edge_agent.errors import ModelError
+
+    try:
+        files = res10_files()
+    except ModelError as error:
+        pytest.skip(str(error))
+    pipeline = NaivePipeline("tflite", files, tmp_path)
+    face = next(portrait for portrait in bundled_portraits() if portrait.name == "collins")
+    assert pipeline.process(face.image) == 1
+    assert pipeline.process(np.full((480, 640, 3), 127, np.uint8)) == 0
