@@ -1,4 +1,4 @@
 """The live page: an optional extra, `pip install 'edge-agent[web]'`.
 
-Nothing here is imported unless `web.enabled` is true; `page` alone needs aiohttp.
+Import `page` only if `web.enabled` is true: it and `routes` need aiohttp.
 """
