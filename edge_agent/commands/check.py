@@ -73,6 +73,7 @@ def _devices(settings: Settings) -> Iterator[CheckLine]:
     from edge_agent.agent import state_directory
     from edge_agent.camera.probe import probe as probe_camera
     from edge_agent.outputs.buzzer import probe as probe_buzzer
+    from edge_agent.outputs.mqtt.clock import kernel_clock_synced
     from edge_agent.service.checks import checks
     from edge_agent.types import CheckLine
 
@@ -91,7 +92,11 @@ def _devices(settings: Settings) -> Iterator[CheckLine]:
         yield probe_broker(settings.mqtt, settings.device)
     else:
         yield CheckLine("broker", "ok", "MQTT is switched off in the configuration")
-    yield from checks(state_directory(settings), temperature_limit=settings.service.temperature_limit)
+    yield from checks(
+        state_directory(settings),
+        clock_synced=kernel_clock_synced(),
+        temperature_limit=settings.service.temperature_limit,
+    )
 
 
 def _print(lines: list[CheckLine], code: int, as_json: bool) -> None:
