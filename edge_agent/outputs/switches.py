@@ -8,7 +8,7 @@ import math
 import os
 import threading
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -86,8 +86,8 @@ class Switches:
         with self._lock:
             changed = getattr(self._values, name) != valid
             if changed:
-                self._values = replace(self._values, **{name: valid})
                 self._kept[name] = valid
+                self._values = SwitchValues(**{**asdict(self._values), name: valid})
                 self._write()
             values, observers = self._values, tuple(self._observers)
         if changed:

@@ -13,9 +13,7 @@ PASSWORD_VARIABLE = "EDGE_AGENT_MQTT_PASSWORD"
 USERNAME_VARIABLE = "EDGE_AGENT_MQTT_USERNAME"
 
 
-def resolve(
-    settings: MqttSettings, environment: Mapping[str, str] | None = None
-) -> tuple[str | None, str | None]:
+def resolve(settings: MqttSettings, environment: Mapping[str, str] | None = None) -> tuple[str | None, str | None]:
     """(user, password), each None if there is none; read at every connect, so that a new password takes effect.
 
     The password: `mqtt.password_file`, else the systemd credential `mqtt_password`, else EDGE_AGENT_MQTT_PASSWORD.
@@ -32,7 +30,7 @@ def resolve(
         password = _credential(env, "mqtt_password") or env.get(PASSWORD_VARIABLE) or None
     username = settings.username or _credential(env, "mqtt_username") or env.get(USERNAME_VARIABLE) or None
     if password is not None and username is None:
-        raise ConfigError(f"there is a password for the broker but no user: set mqtt.username or {USERNAME_VARIABLE}")
+        raise ConfigError("there is a password for the broker but no user: set mqtt.username")
     return username, password
 
 

@@ -95,7 +95,12 @@ class Outbox:
         first = self._next
         for draft in drafts:
             entry = Entry(
-                self._next, draft.picture, draft.body, self._clock.boot_id, draft.monotonic, draft.clock_synced
+                self._next,
+                draft.picture,
+                draft.body,
+                self._clock.boot_id,
+                draft.monotonic,
+                draft.clock_synced,
             )
             self._backlog.add(entry.seq, entry.picture, entry.cost)
             self._memory[entry.seq] = entry

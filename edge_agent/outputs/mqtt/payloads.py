@@ -184,7 +184,10 @@ class ViolationPayload(ViolationFacts):
 
 
 _TEXTS: dict[str, tuple[Any, str]] = {
-    "availability": (Literal["online", "offline"], "`<base>/availability`: plain text. Retained, and the will."),
+    "availability": (
+        Literal["online", "offline"],
+        "`<base>/availability`: plain text. Retained, and the will.",
+    ),
     "switch": (Literal["ON", "OFF"], "`<base>/{detection,mute}/{set,state}`: plain text."),
     "threshold": (
         Annotated[float, Field(ge=0.5, le=1.0)],

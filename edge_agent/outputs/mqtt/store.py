@@ -144,9 +144,7 @@ def salvage(path: Path) -> tuple[list[Entry], dict[str, int]]:
             except sqlite3.Error as error:
                 _LOG.debug("%s: reading %s ended at the damage: %s", path, direction, error)
         try:
-            counters = {
-                str(name): int(value) for name, value in db.execute("SELECT name, value FROM counter")
-            }
+            counters = {str(name): int(value) for name, value in db.execute("SELECT name, value FROM counter")}
         except (sqlite3.Error, ValueError, TypeError) as error:
             _LOG.debug("%s: no counters left: %s", path, error)
     finally:

@@ -1,0 +1,216 @@
+"""The connection to the broker: made again for ever, with pauses that spare it; says why when there is none."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.reasoncodes import ReasonCode
+
+from ...config import MqttSettings
+from ...errors import ConfigError
+from .factory import build_client, explain_error, explain_refusal, is_lasting
+
+_LOG = logging.getLogger(__name__)
+
+STABLE_AFTER = 10.0
+"""Seconds a connection must hold before the next pause begins at the shortest again."""
+
+
+class Listener(Protocol):
+    """Told what happens, in the network thread: must be quick and must not raise.
+
+    `session` counts connections, so that news of an earlier one can be told apart.
+    """
+
+    def on_up(self, session: int) -> None: ...
+
+    def on_down(self, session: int) -> None: ...
+
+    def on_message(self, topic: str, payload: bytes, retained: bool) -> None: ...
+
+    def on_ack(self, session: int, mid: int, refusal: str | None) -> None:
+        """The broker answered a publication: `refusal` is None if it has taken it."""
+
+    def on_subscription_refused(self) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    topic: str
+    payload: str
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """How a session ended."""
+
+    reason: str
+    slow: bool = False
+    """Whether the next attempt should wait for long."""
+    lasted: float = 0.0
+    """Seconds it was connected."""
+
+
+class _Session:
+    """One connection: a paho client and what became of it."""
+
+    def __init__(self, number: int, client: mqtt.Client) -> None:
+        self.number = number
+        self.client = client
+        self.answered = threading.Event()
+        self.closed = threading.Event()
+        self.refusal: ReasonCode | None = None
+        self.farewell: str | None = None
+        self.up = False
+
+
+class Link:
+    """Keeps one connection; publishing is thread-safe and never waits."""
+
+    def __init__(self, settings: MqttSettings, identity: str, will: Will, listener: Listener) -> None:
+        self._settings = settings
+        self._identity = identity
+        self._will = will
+        self._listener = listener
+        self._stopping = threading.Event()
+        self._session: _Session | None = None
+        self._number = 0
+        self._reason: str | None = "not connected yet"
+        self._logged: str | None = None
+        self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
+
+    @property
+    def connected(self) -> bool:
+        session = self._session
+        return session is not None and session.up and not session.closed.is_set()
+
+    @property
+    def reason(self) -> str | None:
+        """Why there is no connection; None: there is one."""
+        return None if self.connected else self._reason
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def publish(self, topic: str, payload: bytes | str, *, retain: bool = False) -> int | None:
+        """Hand a message with QoS 1 to the network thread and return its id; None: there is no connection."""
+        session = self._session
+        if session is None or not self.connected:
+            return None
+        info = session.client.publish(topic, payload, qos=1, retain=retain)
+        return info.mid if info.rc == mqtt.MQTT_ERR_SUCCESS else None
+
+    def subscribe(self, topics: tuple[str, ...]) -> None:
+        session = self._session
+        if session is not None and topics:
+            session.client.subscribe([(topic, 1) for topic in topics])
+
+    def stop(self, timeout: float) -> None:
+        """Say goodbye to the broker and end; returns after `timeout` seconds even if the network hangs."""
+        deadline = time.monotonic() + timeout
+        self._stopping.set()
+        session = self._session
+        if session is not None:
+            session.client.disconnect()
+            session.closed.wait(max(0.0, deadline - time.monotonic()))
+            session.answered.set()
+            session.closed.set()
+        if self._thread.is_alive():
+            self._thread.join(max(0.0, deadline - time.monotonic()))
+
+    def _run(self) -> None:
+        pause = self._settings.reconnect_min
+        while not self._stopping.is_set():
+            end = self._connect_once()
+            self._session = None
+            if self._stopping.is_set():
+                break
+            self._reason = end.reason
+            if end.reason != self._logged:
+                _LOG.warning("MQTT: %s", end.reason)
+                self._logged = end.reason
+            if end.slow:
+                delay = self._settings.refused_retry
+            else:
+                if end.lasted >= STABLE_AFTER:
+                    pause = self._settings.reconnect_min
+                delay = pause
+                pause = min(pause * 2, max(self._settings.reconnect_max, self._settings.reconnect_min))
+            # jitter, so that not all devices of a building come back in the same moment
+            self._stopping.wait(delay * random.uniform(0.75, 1.25))
+
+    def _connect_once(self) -> _End:
+        """Connect, wait until it is over, and say how it ended."""
+        settings = self._settings
+        try:
+            client = build_client(settings, self._identity)
+        except ConfigError as error:
+            return _End(str(error), slow=True)
+        self._number += 1
+        session = _Session(self._number, client)
+        self._wire(session)
+        self._session = session
+        try:
+            client.connect(settings.host, settings.port, keepalive=settings.keepalive)
+        except (OSError, ValueError) as error:
+            return _End(explain_error(error, settings))
+        client.loop_start()
+        if not session.answered.wait(settings.connect_timeout):
+            client.disconnect()
+            return _End(explain_error(TimeoutError(), settings))
+        if session.refusal is not None:
+            return _End(explain_refusal(session.refusal), slow=is_lasting(session.refusal))
+        if not session.up:
+            return _End(explain_error(ConnectionResetError(), settings))
+        began = time.monotonic()
+        _LOG.info("MQTT: connected to %s:%d", settings.host, settings.port)
+        self._logged = None
+        session.closed.wait()
+        lasted = time.monotonic() - began
+        self._listener.on_down(session.number)
+        reason = session.farewell or "the connection to the broker was lost"
+        if lasted < STABLE_AFTER:
+            reason += f" soon after it began: does another client use the id {self._identity}?"
+        return _End(reason, lasted=lasted)
+
+    def _wire(self, session: _Session) -> None:
+        client = session.client
+        client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
+        # ours is the outbox's window; paho's is only to be wide enough
+        client.max_inflight_messages_set(self._settings.outbox.inflight + 40)
+
+        def on_connect(_c: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
+            if code.is_failure:
+                session.refusal = code
+            elif not self._stopping.is_set():
+                session.up = True
+                self._listener.on_up(session.number)
+            session.answered.set()
+
+        def on_disconnect(_c: mqtt.Client, _u: Any, flags: Any, code: ReasonCode, _p: Any) -> None:
+            if flags.is_disconnect_packet_from_server:
+                session.farewell = f"the broker ended the connection: {code}"
+            session.closed.set()
+            session.answered.set()
+
+        def on_message(_c: mqtt.Client, _u: Any, message: mqtt.MQTTMessage) -> None:
+            self._listener.on_message(message.topic, bytes(message.payload), message.retain)
+
+        def on_publish(_c: mqtt.Client, _u: Any, mid: int, code: ReasonCode, _p: Any) -> None:
+            self._listener.on_ack(session.number, mid, str(code) if code.is_failure else None)
+
+        def on_subscribe(_c: mqtt.Client, _u: Any, _mid: int, codes: list[ReasonCode], _p: Any) -> None:
+            if any(code.is_failure for code in codes):
+                self._listener.on_subscription_refused()
+
+        client.on_connect = on_connect
+        client.on_disconnect = on_disconnect
+        client.on_message = on_message
+        client.on_publish = on_publish
+        client.on_subscribe = on_subscribe

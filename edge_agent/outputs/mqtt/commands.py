@@ -1,0 +1,85 @@
+"""What others may tell the device: switches and the test beep."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from ..switches import NAMES, Switches, SwitchValues
+from .topics import Topics
+
+_LOG = logging.getLogger(__name__)
+
+_WORDS = {"ON": True, "OFF": False}
+_LONGEST = 32
+
+
+class Commands:
+    """Carries out the messages on the command topics."""
+
+    def __init__(
+        self,
+        topics: Topics,
+        switches: Switches,
+        *,
+        on_buzzer_test: Callable[[], None],
+        publish_state: Callable[[str], None],
+    ) -> None:
+        """`publish_state`: called with a switch's name when its state is to be told again."""
+        self._topics = topics
+        self._switches = switches
+        self._on_buzzer_test = on_buzzer_test
+        self._publish_state = publish_state
+        self._names = {topics.switch_set(name): name for name in NAMES}
+
+    def handle(self, topic: str, payload: bytes, *, retained: bool) -> bool:
+        """Carry out one message; False if its topic is no command. Never raises for a wrong payload."""
+        name = self._names.get(topic)
+        if name is None and topic != self._topics.buzzer_test:
+            return False
+        if retained:
+            # somebody's old wish: obeying it at each connect would undo what was switched since
+            _LOG.warning("retained message on %s ignored: commands must not be retained", topic)
+        elif name is None:
+            self._on_buzzer_test()
+        else:
+            self._switch(name, payload)
+        return True
+
+    def _switch(self, name: str, payload: bytes) -> None:
+        before = self._switches.get()
+        try:
+            values = self._switches.set(name, parse(name, payload))
+        except ValueError as error:
+            _LOG.warning("message on %s refused: %s", self._topics.switch_set(name), error)
+            self._publish_state(name)
+            return
+        if values == before:  # nothing changed, so no observer was called; the asker is answered all the same
+            self._publish_state(name)
+
+
+def parse(name: str, payload: bytes) -> bool | float:
+    """The value that a payload on a switch's topic stands for.
+
+    Raises:
+        ValueError: it is neither `ON`/`OFF` nor a number, whichever the switch needs.
+    """
+    text = payload[: _LONGEST + 1].decode("utf-8", errors="replace").strip()
+    shown = repr(text[:_LONGEST])
+    if name in ("detection", "mute"):
+        if text not in _WORDS:
+            raise ValueError(f"{name} takes ON or OFF, not {shown}")
+        return _WORDS[text]
+    try:
+        # float() takes "1_0" and "infinity" too; the switches refuse what is not finite
+        return float(text) if "_" not in text and len(payload) <= _LONGEST else float("nan")
+    except ValueError:
+        raise ValueError(f"{name} takes a number, not {shown}") from None
+
+
+def state_text(name: str, values: SwitchValues) -> str:
+    """What a switch's state topic says."""
+    value = getattr(values, name)
+    if isinstance(value, bool):
+        return "ON" if value else "OFF"
+    return f"{value:.6g}" if abs(value) < 100_000 else repr(value)

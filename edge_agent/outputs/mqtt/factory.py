@@ -1,0 +1,121 @@
+"""A paho client from the settings, and plain words for the ways in which it can't connect."""
+
+from __future__ import annotations
+
+import socket
+import ssl
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.reasoncodes import ReasonCode
+
+from ...config import MqttSettings
+from ...errors import ConfigError
+from . import credentials
+
+
+def client_id(settings: MqttSettings, device_id: str) -> str:
+    """The configured client id, or one made from the device id; two clients of one id throw each other out."""
+    return settings.client_id or f"edge_agent_{device_id}"
+
+
+def build_client(settings: MqttSettings, identity: str, *, protocol: str | None = None) -> mqtt.Client:
+    """An unconnected client for one connection; it does not reconnect by itself.
+
+    `identity`: the client id; `protocol`: `5` or `3.1.1`, the configured one if left out.
+
+    Raises:
+        ConfigError: the password, the authority's or the client's certificate can't be read.
+    """
+    version = mqtt.MQTTv5 if (protocol or settings.protocol) == "5" else mqtt.MQTTv311
+    client = mqtt.Client(
+        CallbackAPIVersion.VERSION2,
+        client_id=identity,
+        # MQTT 5 says it at connect instead (clean_start), where paho's default is the same for a first connect
+        clean_session=None if version == mqtt.MQTTv5 else True,
+        protocol=version,
+        transport=settings.transport,
+        # a new client for every connection: paho would send its own copies of what is unacknowledged, without
+        # the mark that they are repeated, and its pause knows neither jitter nor a refusal
+        reconnect_on_failure=False,
+    )
+    client.connect_timeout = settings.connect_timeout
+    username, password = credentials.resolve(settings)
+    if username is not None:
+        client.username_pw_set(username, password)
+    if settings.transport == "websockets":
+        client.ws_set_options(path=settings.websocket_path)
+    if settings.tls.enabled:
+        client.tls_set_context(tls_context(settings))
+    return client
+
+
+def tls_context(settings: MqttSettings) -> ssl.SSLContext:
+    """Checks the broker's certificate and name against the own authority or the system's.
+
+    Raises:
+        ConfigError: a file is missing, unreadable or no certificate.
+    """
+    tls = settings.tls
+    try:
+        context = ssl.create_default_context(cafile=str(tls.ca_file) if tls.ca_file else None)
+    except (OSError, ssl.SSLError) as error:
+        raise ConfigError(f"mqtt.tls.ca_file: {tls.ca_file} can't be used: {error}") from None
+    if tls.cert_file is not None:
+        try:
+            # an encrypted key would otherwise ask for its password on a terminal nobody sits at
+            context.load_cert_chain(str(tls.cert_file), str(tls.key_file), password=_no_password)
+        except (OSError, ssl.SSLError, ValueError) as error:
+            raise ConfigError(f"mqtt.tls.cert_file and key_file can't be used: {error}") from None
+    return context
+
+
+def _no_password() -> str:
+    raise ValueError("the key is encrypted: store it without a password, readable by the service alone")
+
+
+def explain_error(error: Exception, settings: MqttSettings) -> str:
+    """Why no connection came about, and what to do about it."""
+    where = f"{settings.host}:{settings.port}"
+    if isinstance(error, ConfigError):
+        return str(error)
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return (
+            f"the certificate of {where} is not trusted ({error.verify_message}): set mqtt.tls.ca_file to the "
+            "authority that signed it, and mqtt.host to a name in it"
+        )
+    if isinstance(error, ssl.SSLError):
+        return f"TLS with {where} failed ({error.reason or error}): is this the broker's TLS port (often 8883)?"
+    if isinstance(error, socket.gaierror):
+        return f"the name {settings.host} can't be resolved: check mqtt.host and the network"
+    if isinstance(error, ConnectionRefusedError):
+        return f"nobody listens at {where}: is the broker running, and mqtt.port right?"
+    if isinstance(error, TimeoutError):
+        return f"no answer from {where} within {settings.connect_timeout:g} s: check mqtt.host and the firewall"
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+        return f"{where} closed the connection: does it expect TLS (mqtt.tls.enabled), or WebSockets?"
+    if isinstance(error, mqtt.WebsocketConnectionError):
+        return f"{where} does not speak WebSockets at {settings.websocket_path} ({error}): check mqtt.transport"
+    return f"no connection to {where}: {error}"
+
+
+_REFUSALS = {
+    "Bad user name or password": "the broker refused user or password: check mqtt.username and the password",
+    "Not authorized": "the broker does not let this client in: check mqtt.username, the password and its rights",
+    "Unsupported protocol version": "the broker does not speak this version: set mqtt.protocol to 3.1.1 or 5",
+    "Client identifier not valid": "the broker does not accept the client id: set mqtt.client_id",
+    "Banned": "the broker has banned this client",
+    "Server unavailable": "the broker says that it is unavailable at the moment",
+    "Server busy": "the broker says that it is too busy at the moment",
+}
+_PASSING = {"Server unavailable", "Server busy", "Server shutting down", "Connection rate exceeded"}
+
+
+def explain_refusal(code: ReasonCode) -> str:
+    """A refused CONNACK in plain words."""
+    return _REFUSALS.get(code.getName(), f"the broker refused the connection: {code}")
+
+
+def is_lasting(code: ReasonCode) -> bool:
+    """Whether a refusal will stand until somebody changes something, so that hurrying is of no use."""
+    return code.getName() not in _PASSING

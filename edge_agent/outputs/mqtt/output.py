@@ -1,0 +1,148 @@
+"""The MQTT output: takes violations and status without ever waiting, and reports how it is doing."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from ...config import DeviceSettings, MqttSettings
+from ...types import ViolationNotice
+from ..switches import Switches, SwitchValues
+from .client import Link, Will
+from .clock import Clock
+from .factory import client_id
+from .inbox import Ack, Down, Inbox, Incoming, Notice, SwitchChanged, Up, Wake
+from .payloads import OFFLINE, StatusPayload
+from .topics import Topics
+from .worker import Worker
+
+_LOG = logging.getLogger(__name__)
+
+_FAREWELL = 0.8
+"""Seconds of the time to stop that are kept for `offline` and the goodbye."""
+
+
+@dataclass(frozen=True, slots=True)
+class MqttStats:
+    """How the output is doing."""
+
+    connected: bool
+    reason: str | None
+    """Why there is no connection, or what the broker refuses though connected; None: all is well."""
+    depth: int
+    """Messages in the outbox."""
+    committed: int
+    """Messages of this run that were brought to the disk."""
+    dropped: int
+    """Events given up: for the cap since the outbox was created, or for a stuck disk since the start."""
+    dropped_pictures: int
+    alarm: str | None
+    """What is wrong with the outbox; None: nothing."""
+
+
+class MqttOutput:
+    """Has two threads of its own: a worker, the only one that touches the disk, and the connection's."""
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        device: DeviceSettings,
+        *,
+        state_dir: Path,
+        switches: Switches,
+        on_buzzer_test: Callable[[], None],
+        snapshots: bool,
+        clock: Clock | None = None,
+    ) -> None:
+        """`on_buzzer_test`: called in the worker for the test beep, must be quick.
+
+        `snapshots`: whether pictures may leave the device: without it `handle` ignores them, and those still
+        waiting are forgotten.
+        """
+        self._snapshots = snapshots
+        self._switches = switches
+        self._clock = clock or Clock.system()
+        self._inbox = Inbox()
+        self._ear = _Ear(self._inbox)
+        topics = Topics(device.id, settings.discovery.prefix)
+        self._link = Link(settings, client_id(settings, device.id), Will(topics.availability, OFFLINE), self._ear)
+        self._worker = Worker(
+            settings,
+            device,
+            state_dir=state_dir,
+            switches=switches,
+            on_buzzer_test=on_buzzer_test,
+            snapshots=snapshots,
+            inbox=self._inbox,
+            link=self._link,
+            topics=topics,
+            clock=self._clock,
+        )
+
+    def start(self) -> None:
+        """Begin: the outbox is opened and the broker looked for in the output's own threads."""
+        self._switches.observe(self._on_switch)
+        self._worker.start()
+        self._link.start()
+
+    def handle(self, notice: ViolationNotice, jpeg: bytes | None = None) -> None:
+        """Take a violation and, for a start, its picture; never waits for the disk or the network."""
+        self._inbox.put(Notice(notice, jpeg if self._snapshots else None, self._clock.synced()))
+
+    def publish_status(self, status: StatusPayload) -> None:
+        """Publish the status if connected; the latest is published again at each connect. Never waits."""
+        self._worker.status(status)
+        self._inbox.put(Wake())
+
+    def stats(self) -> MqttStats:
+        """How it is doing now; never waits."""
+        state = self._worker.state
+        return MqttStats(
+            connected=self._link.connected,
+            reason=self._link.reason or state.refusal or self._ear.refusal,
+            depth=state.depth,
+            committed=state.committed,
+            dropped=state.dropped + self._inbox.dropped,
+            dropped_pictures=state.dropped_pictures,
+            alarm=state.alarm,
+        )
+
+    def stop(self, timeout: float = 2.5) -> None:
+        """Commit what was handed over, deliver what time allows, say `offline`; ends within `timeout` seconds."""
+        deadline = time.monotonic() + timeout
+        self._worker.stop(deadline - min(_FAREWELL, timeout / 2))
+        self._inbox.put(Wake())
+        if not self._worker.join(max(0.0, deadline - time.monotonic() - 0.2)):
+            _LOG.error("the outbox's disk hangs: the latest events may not be on it")
+        self._link.stop(max(0.1, deadline - time.monotonic()))
+
+    def _on_switch(self, name: str, _values: SwitchValues) -> None:
+        self._inbox.put(SwitchChanged(name))
+
+
+class _Ear:
+    """Carries the connection's news from the network thread to the worker."""
+
+    def __init__(self, inbox: Inbox) -> None:
+        self._inbox = inbox
+        self.refusal: str | None = None
+
+    def on_up(self, session: int) -> None:
+        self.refusal = None
+        self._inbox.put(Up(session))
+
+    def on_down(self, session: int) -> None:
+        self._inbox.put(Down(session))
+
+    def on_message(self, topic: str, payload: bytes, retained: bool) -> None:
+        self._inbox.put(Incoming(topic, payload, retained))
+
+    def on_ack(self, session: int, mid: int, refusal: str | None) -> None:
+        self._inbox.put(Ack(session, mid, refusal))
+
+    def on_subscription_refused(self) -> None:
+        self.refusal = "the broker refuses a subscription: give this user the right to read the command topics"
+        _LOG.warning("MQTT: %s", self.refusal)

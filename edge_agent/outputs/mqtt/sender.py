@@ -1,0 +1,158 @@
+"""Empties the outbox over one connection: in order, few at a time, paced while it catches up."""
+
+from __future__ import annotations
+
+import logging
+import math
+from collections.abc import Callable
+
+from pydantic import ValidationError
+
+from .clock import Clock
+from .outbox import Outbox
+from .replay import compose
+from .store import Entry
+from .topics import Topics
+
+_LOG = logging.getLogger(__name__)
+
+LIVE_FOR = 10.0
+"""Seconds after which an event is not called live any more."""
+
+PICTURE_TRIES = 3
+"""Connections that may break on one picture before it is given up, so that it does not hold back its event."""
+
+Publish = Callable[[str, bytes], "int | None"]
+"""(topic, payload) to the message's id; None: there is no connection."""
+
+
+class Sender:
+    """Decides which message goes out when; owned by one thread."""
+
+    def __init__(
+        self,
+        outbox: Outbox,
+        topics: Topics,
+        publish: Publish,
+        *,
+        clock: Clock,
+        window: int,
+        replay_rate: float,
+        refused_retry: float,
+    ) -> None:
+        """`window`: messages on their way at once; `replay_rate`: replayed events a second.
+
+        `refused_retry`: seconds to wait after the broker would not take a message.
+        """
+        self._outbox = outbox
+        self._topics = topics
+        self._publish = publish
+        self._clock = clock
+        self._window = window
+        self._gap = 1.0 / replay_rate
+        self._refused_retry = refused_retry
+        self._up = False
+        self._flying: dict[int, int] = {}  # message id -> seq
+        self._cursor = 0  # highest seq sent over this connection
+        self._sent = 0  # highest seq ever sent by this process
+        self._backlog = outbox.last_seq  # up to here nothing is live
+        self._next_replay = 0.0
+        self._tries: dict[int, int] = {}
+        self.refusal: str | None = None
+        """Why the broker does not take the events, though connected; None: it does."""
+
+    def connected(self) -> None:
+        self._up = True
+        self._flying.clear()
+        self._cursor = 0
+        self._backlog = self._outbox.last_seq
+        self._next_replay = 0.0
+
+    def disconnected(self) -> None:
+        self._up = False
+        head = min(self._flying.values(), default=0)
+        self._flying.clear()
+        entries = self._outbox.pending(after=head - 1, limit=1) if head else []
+        if entries and entries[0].seq == head and entries[0].picture:
+            self._tries[head] = self._tries.get(head, 0) + 1
+            if self._tries[head] >= PICTURE_TRIES:
+                _LOG.warning("the connection broke %d times on picture %d: it is dropped", PICTURE_TRIES, head)
+                self._outbox.drop_picture(head)
+                del self._tries[head]
+
+    def acknowledged(self, acks: list[tuple[int, str | None]]) -> None:
+        """The broker answered: (message id, refusal) each; only a message without refusal is delivered."""
+        delivered: list[int] = []
+        for mid, refusal in acks:
+            seq = self._flying.pop(mid, None)
+            if seq is None:
+                continue
+            if refusal is None:
+                delivered.append(seq)
+                self._tries.pop(seq, None)
+                self.refusal = None
+            else:
+                self._refused(seq, refusal)
+        if delivered:
+            self._outbox.delivered(*delivered)
+
+    def pump(self) -> float:
+        """Send what may go now; returns seconds until there may be more to send (infinite: only after news)."""
+        if not self._up:
+            return math.inf
+        while len(self._flying) < self._window:
+            entries = self._outbox.pending(after=self._cursor, limit=self._window - len(self._flying))
+            if not entries:
+                return math.inf
+            for entry in entries:
+                wait = self._send(entry)
+                if wait > 0:
+                    return wait
+        return math.inf
+
+    def _send(self, entry: Entry) -> float:
+        """Send one message, or say how many seconds to wait before it may be sent."""
+        now = self._clock.monotonic()
+        replayed = (
+            entry.seq <= max(self._backlog, self._sent)
+            or entry.boot_id != self._clock.boot_id
+            or now - entry.monotonic > LIVE_FOR
+        )
+        if now < self._next_replay and (replayed or self.refusal is not None):
+            return self._next_replay - now
+        if entry.picture:
+            topic, body = self._topics.snapshot, entry.body
+        else:
+            try:
+                body = compose(entry, replayed=replayed, clock=self._clock).to_json()
+            except ValidationError as error:
+                _LOG.error("event %d in the outbox can't be read and is dropped: %s", entry.seq, error)
+                self._outbox.delivered(entry.seq)
+                return 0.0
+            topic = self._topics.violation
+        mid = self._publish(topic, body)
+        if mid is None:
+            self._up = False  # the news of it is on its way
+            return math.inf
+        self._flying[mid] = entry.seq
+        self._cursor = entry.seq
+        self._sent = max(self._sent, entry.seq)
+        if replayed and not entry.picture:
+            self._next_replay = now + self._gap
+        return 0.0
+
+    def _refused(self, seq: int, refusal: str) -> None:
+        entries = self._outbox.pending(after=seq - 1, limit=1)
+        if entries and entries[0].seq == seq and entries[0].picture:
+            _LOG.warning("the broker does not take picture %d (%s): it is dropped", seq, refusal)
+            self._outbox.drop_picture(seq)
+            return
+        if self.refusal is None:
+            _LOG.error(
+                "the broker does not take events (%s): give this user the right to write %s",
+                refusal,
+                self._topics.violation,
+            )
+        self.refusal = f"the broker does not take events: {refusal}"
+        self._cursor = min(self._cursor, seq - 1)
+        self._next_replay = self._clock.monotonic() + self._refused_retry

@@ -1,0 +1,239 @@
+"""The thread behind the MQTT output: it alone touches the outbox and decides what is sent."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from pathlib import Path
+
+from pydantic import ValidationError
+
+from ...config import DeviceSettings, MqttSettings
+from ...types import Violation, ViolationType
+from ..switches import NAMES, Switches
+from .client import Link
+from .clock import Clock
+from .commands import Commands, state_text
+from .discovery import discovery_message
+from .inbox import Ack, Down, Inbox, Incoming, News, Notice, SwitchChanged, Up
+from .outbox import Draft, Outbox
+from .payloads import OFFLINE, ONLINE, StatusPayload, ViolationFacts
+from .sender import Sender
+from .topics import Topics
+
+_LOG = logging.getLogger(__name__)
+
+OUTBOX_FILE = "outbox.sqlite3"
+
+TEND_EVERY = 2.0
+"""Seconds after which the disk is looked after even if nothing happens."""
+
+_CLOCK_JUMP = 1.0
+"""Seconds by which wall and monotonic clock may disagree before the wall clock is said to have jumped."""
+
+_MOST_OPEN = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerState:
+    """What others may know of the worker."""
+
+    depth: int = 0
+    committed: int = 0
+    dropped: int = 0
+    dropped_pictures: int = 0
+    alarm: str | None = None
+    refusal: str | None = None
+
+
+class Worker:
+    """Runs in its own thread from `start` to `stop`."""
+
+    def __init__(
+        self,
+        settings: MqttSettings,
+        device: DeviceSettings,
+        *,
+        state_dir: Path,
+        switches: Switches,
+        on_buzzer_test: Callable[[], None],
+        snapshots: bool,
+        inbox: Inbox,
+        link: Link,
+        topics: Topics,
+        clock: Clock,
+    ) -> None:
+        self._settings = settings
+        self._device = device
+        self._path = state_dir / OUTBOX_FILE
+        self._switches = switches
+        self._snapshots = snapshots
+        self._inbox = inbox
+        self._link = link
+        self._topics = topics
+        self._clock = clock
+        self._commands = Commands(
+            topics, switches, on_buzzer_test=on_buzzer_test, publish_state=self._publish_switch
+        )
+        self._status: StatusPayload | None = None
+        self._told: StatusPayload | None = None
+        self._stop_at: float | None = None
+        self._session = 0
+        self._started: dict[str, float] = {}
+        self._thread = threading.Thread(target=self._run, name="mqtt-worker", daemon=True)
+        self.state = WorkerState()
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def status(self, status: StatusPayload) -> None:
+        """The latest status; the caller wakes the worker through the inbox."""
+        self._status = status
+
+    def stop(self, flush_until: float) -> None:
+        """Have the worker end once all is delivered, or at `flush_until` (monotonic seconds)."""
+        self._stop_at = flush_until
+
+    def join(self, timeout: float) -> bool:
+        """Wait for the worker's end; False if it takes longer."""
+        if self._thread.is_alive():
+            self._thread.join(timeout)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        outbox = Outbox(self._path, self._settings.outbox.max_bytes, clock=self._clock)
+        if not self._snapshots:
+            outbox.drop_pictures()
+        sender = Sender(
+            outbox,
+            self._topics,
+            self._link.publish,
+            clock=self._clock,
+            window=self._settings.outbox.inflight,
+            replay_rate=self._settings.outbox.replay_rate,
+            refused_retry=self._settings.refused_retry,
+        )
+        wait = 0.0
+        try:
+            while True:
+                news = self._inbox.take(max(0.001, min(wait, TEND_EVERY)))
+                self._take_in(outbox, sender, news)
+                wait = sender.pump()
+                self.state = WorkerState(
+                    outbox.depth,
+                    outbox.committed,
+                    outbox.dropped,
+                    outbox.dropped_pictures,
+                    outbox.alarm,
+                    sender.refusal,
+                )
+                stop_at = self._stop_at
+                if stop_at is not None:
+                    idle = not news and (outbox.depth == 0 or not self._link.connected)
+                    if idle or time.monotonic() >= stop_at:
+                        break
+                    wait = min(wait, 0.05)
+            self._say_offline()
+        finally:
+            outbox.close()
+
+    def _take_in(self, outbox: Outbox, sender: Sender, news: list[News]) -> None:
+        """Commit what must not be lost first, then see to the rest in its order."""
+        drafts = [draft for item in news if isinstance(item, Notice) for draft in self._drafts(item)]
+        if drafts:
+            outbox.append(drafts)
+        acks = [(a.mid, a.refusal) for a in news if isinstance(a, Ack) and a.session == self._session]
+        if acks:
+            sender.acknowledged(acks)
+        for item in news:
+            if isinstance(item, Up):
+                self._session = item.session
+                self._introduce()
+                sender.connected()
+            elif isinstance(item, Down):
+                if item.session == self._session:
+                    sender.disconnected()
+            elif isinstance(item, Incoming):
+                self._receive(item)
+            elif isinstance(item, SwitchChanged):
+                self._publish_switch(item.name)
+        if self._status is not self._told:
+            self._publish_status()
+        outbox.tend()
+
+    def _drafts(self, item: Notice) -> list[Draft]:
+        """The picture, if there is one, and the event."""
+        violation = self._straighten(item.notice.violation)
+        try:
+            facts = ViolationFacts.from_violation(violation)
+        except ValidationError as error:
+            _LOG.error("violation %s can't be reported: %s", violation.event_id, error)
+            return []
+        event = Draft(facts.to_json(), violation.monotonic, item.clock_synced)
+        if item.jpeg is None:
+            return [event]
+        return [Draft(item.jpeg, violation.monotonic, item.clock_synced, picture=True), event]
+
+    def _straighten(self, violation: Violation) -> Violation:
+        """If the wall clock jumped while a violation went on, tell its start by the clock of its end."""
+        if violation.type is ViolationType.STARTED:
+            if len(self._started) >= _MOST_OPEN:
+                self._started.pop(next(iter(self._started)))
+            self._started[violation.event_id] = violation.monotonic
+            return violation
+        began = self._started.pop(violation.event_id, None)
+        if began is None or violation.ended_at is None:
+            return violation
+        occurred_at = violation.ended_at - timedelta(seconds=violation.monotonic - began)
+        if abs((occurred_at - violation.occurred_at).total_seconds()) <= _CLOCK_JUMP:
+            return violation
+        return replace(violation, occurred_at=occurred_at)
+
+    def _introduce(self) -> None:
+        """What a broker is told at each connect, and Home Assistant when it starts."""
+        subscriptions = self._topics.commands()
+        if self._settings.discovery.enabled:
+            subscriptions += (self._topics.home_assistant_status,)
+        self._link.subscribe(subscriptions)
+        self._describe()
+
+    def _describe(self) -> None:
+        if self._settings.discovery.enabled:
+            message = discovery_message(
+                self._topics, self._device, snapshots=self._snapshots, ranges=self._switches.ranges
+            )
+            self._link.publish(self._topics.discovery, message, retain=True)
+        self._link.publish(self._topics.availability, ONLINE, retain=True)
+        for name in NAMES:
+            self._publish_switch(name)
+        self._publish_status()
+
+    def _receive(self, item: Incoming) -> None:
+        if self._commands.handle(item.topic, item.payload, retained=item.retained):
+            return
+        # a retained birth message is an old one: Home Assistant reads what is retained by itself
+        if item.topic == self._topics.home_assistant_status and item.payload == b"online" and not item.retained:
+            _LOG.info("Home Assistant has started: the device is described again")
+            self._describe()
+
+    def _publish_switch(self, name: str) -> None:
+        text = state_text(name, self._switches.get())
+        self._link.publish(self._topics.switch_state(name), text, retain=True)
+
+    def _publish_status(self) -> None:
+        status = self._status
+        if status is not None:
+            self._link.publish(self._topics.status, status.to_json(), retain=True)
+        self._told = status
+
+    def _say_offline(self) -> None:
+        """Publish `offline` and wait a little for the broker to take it: the goodbye to come voids the will."""
+        mid = self._link.publish(self._topics.availability, OFFLINE, retain=True)
+        patience = time.monotonic() + 0.5
+        while mid is not None and self._link.connected and time.monotonic() < patience:
+            if any(isinstance(item, Ack) and item.mid == mid for item in self._inbox.take(0.05)):
+                return
