@@ -41,6 +41,7 @@ class ScriptedCamera:
         self.reads = 0
         self.open_now = 0
         self.most_open = 0
+        self.hanging = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._noise = np.random.default_rng(1)
@@ -56,7 +57,9 @@ class ScriptedCamera:
 
     def hang(self) -> None:
         """Block as a driver does: nothing interrupts it but `wake`."""
+        self.hanging += 1
         self._wake.wait()
+        self.hanging -= 1
 
     def picture(self) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         """Return a noisy picture."""
@@ -68,9 +71,9 @@ class ScriptedCamera:
         if self.mode == "frozen":
             return self._still
         if self.mode == "black":
-            return self.picture() // 32
+            return (self.picture() // 32).astype(np.uint8)
         if self.mode == "covered":
-            return self.picture() // 64 + 90
+            return (self.picture() // 64 + 90).astype(np.uint8)
         if self.mode == "garbage":
             return np.zeros((0, 0, 3), np.uint8)
         return self.picture()

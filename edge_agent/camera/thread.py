@@ -12,6 +12,7 @@ from edge_agent.camera.pictures import PictureWatch
 from edge_agent.camera.reader import Ending, Phase, Reader
 from edge_agent.camera.slot import FrameSlot
 from edge_agent.camera.sources import Memory, Source, create
+from edge_agent.camera.sources.base import as_image
 from edge_agent.camera.stats import CameraState, CameraStats, Ledger
 from edge_agent.camera.transform import Transform
 from edge_agent.config import CameraSettings
@@ -175,7 +176,10 @@ class CameraThread:
         """Judge a picture and put it into the slot; runs in the reader's thread."""
         if reader is not self._current or self._watch is None:
             return Ending("left")  # it hung, was replaced, and woke up
-        image = self._transform(image)
+        try:
+            image = self._transform(as_image(image))
+        except CameraError as error:
+            return Ending("error", str(error))
         now = self._clock()
         finding = self._watch.look(image, now)
         if finding.resized and reader.source.live:

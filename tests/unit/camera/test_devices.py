@@ -1,0 +1,69 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_agent.camera import devices
+from edge_agent.camera.devices import VideoDevice, find_device, list_devices
+from edge_agent.errors import CameraError
+
+DOOR = VideoDevice("/dev/video0", "HD Pro Webcam C920", "usb-0000:01:00.0-1.1")
+YARD = VideoDevice("/dev/video2", "USB Camera", "usb-0000:01:00.0-1.2")
+
+
+@pytest.mark.parametrize("request_code", ["_QUERYCAP", "_ENUM_FMT", "_ENUM_SIZES", "_ENUM_RATES"])
+def test_each_layout_has_the_size_its_request_code_names(request_code: str) -> None:
+    # Bits 16 to 29 of an ioctl's number hold the size of its argument.
+    assert getattr(devices, f"{request_code}_LAYOUT").size == getattr(devices, request_code) >> 16 & 0x3FFF
+
+
+@pytest.mark.parametrize("source", [0, "/dev/video0", "HD Pro Webcam C920", "hd pro webcam c920", "C920"], ids=str)
+def test_a_camera_is_found_by_number_path_and_name(source: int | str) -> None:
+    assert find_device(source, [YARD, DOOR]) is DOOR
+
+
+def test_an_exact_name_goes_before_a_part_of_one() -> None:
+    longer = VideoDevice("/dev/video4", "USB Camera Pro", "usb-1")
+    assert find_device("USB Camera", [longer, YARD]) is YARD
+
+
+def test_a_missing_camera_is_told_with_those_that_are_there() -> None:
+    with pytest.raises(CameraError, match=r"Logitech is not attached \(attached: USB Camera \(/dev/video2\)\)"):
+        find_device("Logitech", [YARD])
+    with pytest.raises(CameraError, match="attached: none"):
+        find_device(3, [])
+
+
+def test_a_camera_is_found_again_under_another_number() -> None:
+    back = VideoDevice("/dev/video1", DOOR.name, DOOR.bus)
+    assert find_device(0, [back, YARD], remembered=DOOR) is back
+    assert find_device("/dev/video0", [back, YARD], remembered=DOOR) is back
+
+
+def test_a_camera_is_found_again_in_another_socket() -> None:
+    moved = VideoDevice("/dev/video5", DOOR.name, "usb-0000:01:00.0-1.4")
+    assert find_device(0, [YARD, moved], remembered=DOOR) is moved
+
+
+def test_of_two_alike_the_one_in_the_same_socket_is_the_one() -> None:
+    first = VideoDevice("/dev/video0", "USB Camera", "usb-1")
+    second = VideoDevice("/dev/video1", "USB Camera", "usb-2")
+    assert find_device(0, [first, second], remembered=VideoDevice("/dev/video0", "USB Camera", "usb-2")) is second
+
+
+def test_a_replacement_of_another_make_is_taken_where_the_settings_point() -> None:
+    assert find_device(2, [YARD], remembered=DOOR) is YARD
+
+
+def test_a_stable_path_is_followed_and_not_outguessed(tmp_path: Path) -> None:
+    alike = VideoDevice("/dev/video9", DOOR.name, DOOR.bus)
+    with pytest.raises(CameraError, match="not attached"):
+        find_device("/dev/v4l/by-id/usb-Logitech_C920_1234-video-index0", [alike], remembered=DOOR)
+
+
+def test_files_that_are_no_cameras_are_not_listed(tmp_path: Path) -> None:
+    (tmp_path / "dev").mkdir()
+    (tmp_path / "dev/video0").write_text("not a device")
+    assert list_devices(modes=True, root=tmp_path) == []
+    assert list_devices(root=tmp_path / "nowhere") == []

@@ -1,0 +1,202 @@
+from __future__ import annotations
+
+import itertools
+import sys
+import time
+import types
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from edge_agent.camera.probe import probe
+from edge_agent.camera.sources import create
+from edge_agent.camera.sources.base import as_image
+from edge_agent.camera.sources.network import printable
+from edge_agent.config import CameraSettings
+from edge_agent.errors import CameraError
+
+
+@pytest.mark.parametrize(
+    ("source", "kind"),
+    [
+        (0, "V4l2Camera"),
+        ("0", "V4l2Camera"),
+        ("/dev/video2", "V4l2Camera"),
+        ("/dev/v4l/by-id/usb-x-video-index0", "V4l2Camera"),
+        ("HD Pro Webcam C920", "V4l2Camera"),
+        ("rtsp://10.0.0.4/stream1", "NetworkCamera"),
+        ("RTSP://10.0.0.4/stream1", "NetworkCamera"),
+        ("http://10.0.0.4/mjpg", "NetworkCamera"),
+        ("picamera2", "PiCamera"),
+        ("picamera2:1", "PiCamera"),
+        ("gstreamer:nvarguscamerasrc", "GStreamerPipeline"),
+        ("test", "TestPattern"),
+        ("clip.mp4", "VideoFile"),
+        ("/mnt/disk-mounted-later/clip", "VideoFile"),
+    ],
+)
+def test_the_words_of_the_settings_choose_the_kind(source: int | str, kind: str) -> None:
+    assert type(create(CameraSettings(source=source))).__name__ == kind
+
+
+def test_a_folder_is_a_folder_of_images(tmp_path: Path) -> None:
+    assert type(create(CameraSettings(source=str(tmp_path)))).__name__ == "ImageFolder"
+
+
+@pytest.mark.parametrize(
+    ("source", "word"), [("ftp://x/y", "ftp:// is not known"), ("picamera2:front", "picamera2:1")]
+)
+def test_words_that_mean_nothing_are_refused_with_a_hint(source: str, word: str) -> None:
+    with pytest.raises(CameraError, match=word):
+        create(CameraSettings(source=source))
+
+
+@pytest.mark.parametrize("scheme", ["rtsp", "ftp"])
+def test_no_password_is_ever_shown(scheme: str, caplog: pytest.LogCaptureFixture) -> None:
+    url = f"{scheme}://owner:s3cret@127.0.0.1:9/live?token=s3cret"
+    assert printable(url) == f"{scheme}://127.0.0.1:9/live"
+    result = probe(CameraSettings(source=url, open_timeout=1, read_timeout=1))
+    assert not result.ok
+    assert result.reason
+    assert "s3cret" not in repr(result) + caplog.text
+
+
+def test_an_address_that_makes_no_sense_is_explained() -> None:
+    assert "correct camera.source" in probe(CameraSettings(source="rtsp://host:notaport/x")).reason
+    assert "names no host" in probe(CameraSettings(source="rtsp:///x")).reason
+
+
+@pytest.mark.parametrize(
+    ("pixels", "first"),
+    [
+        (np.full((2, 2), 7, np.uint8), [7, 7, 7]),
+        (np.full((2, 2, 1), 7, np.uint8), [7, 7, 7]),
+        (np.full((2, 2, 4), (1, 2, 3, 4), np.uint8), [1, 2, 3]),
+        (np.full((2, 2, 3), (1, 2, 3), np.uint8), [1, 2, 3]),
+    ],
+)
+def test_grey_and_bgra_become_bgr(pixels: Any, first: list[int]) -> None:
+    image = as_image(pixels)
+    assert image.shape == (2, 2, 3)
+    assert image[0, 0].tolist() == first
+
+
+@pytest.mark.parametrize("pixels", [None, np.zeros((0, 0, 3), np.uint8), np.zeros((2, 2, 3), np.float32)])
+def test_what_is_no_picture_is_refused(pixels: object) -> None:
+    with pytest.raises(CameraError, match="no picture"):
+        as_image(pixels)
+
+
+def test_the_test_pattern_moves_and_keeps_its_pace() -> None:
+    source = create(CameraSettings(source="test", width=320, height=240, fps=50))
+    source.open()
+    grabs = [grab for _ in range(6) if (grab := source.read()) is not None]
+    source.close()
+    assert all(image.shape == (240, 320, 3) and image.dtype == np.uint8 for image, _ in grabs)
+    assert all(not np.array_equal(one[0], two[0]) for one, two in itertools.pairwise(grabs))
+    assert grabs[-1][1] - grabs[0][1] == pytest.approx(0.1, abs=0.01)
+
+
+class FakeRequest:
+    """What picamera2 hands out: must be released, else the camera stops."""
+
+    def __init__(self, camera: FakePicamera2) -> None:
+        self._camera = camera
+
+    def make_array(self, name: str) -> np.ndarray[Any, Any]:
+        assert name == "main"
+        width, height = self._camera.config["main"]["size"]
+        return np.full((height, width, 3), 9, np.uint8)
+
+    def get_metadata(self) -> dict[str, int]:
+        return {"SensorTimestamp": time.clock_gettime_ns(time.CLOCK_BOOTTIME) - 40_000_000}
+
+    def release(self) -> None:
+        self._camera.released += 1
+
+
+class FakePicamera2:
+    """The part of picamera2's interface that is used, as its manual describes it."""
+
+    last: FakePicamera2
+    stalled = False
+
+    def __init__(self, number: int) -> None:
+        self.number, self.released, self.closed = number, 0, False
+        FakePicamera2.last = self
+
+    @staticmethod
+    def global_camera_info() -> list[dict[str, str]]:
+        return [{"Model": "imx708"}]
+
+    def create_video_configuration(self, **config: Any) -> dict[str, Any]:
+        return config
+
+    def configure(self, config: dict[str, Any]) -> None:
+        self.config = config
+
+    def start(self) -> None:
+        self.started = True
+
+    def capture_request(self, wait: float) -> FakeRequest:
+        if self.stalled:
+            raise TimeoutError
+        return FakeRequest(self)
+
+    def close(self) -> None:
+        self.closed = True
+
+
+@pytest.fixture
+def picamera2(monkeypatch: pytest.MonkeyPatch) -> type[FakePicamera2]:
+    module = types.ModuleType("picamera2")
+    module.Picamera2 = FakePicamera2  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "picamera2", module)
+    return FakePicamera2
+
+
+def test_a_pi_camera_gives_bgr_with_the_moment_of_its_exposure(picamera2: type[FakePicamera2]) -> None:
+    source = create(CameraSettings(source="picamera2", width=64, height=48, exposure=5000))
+    source.open()
+    grab = source.read()
+    assert grab is not None
+    image, moment = grab
+    assert image.shape == (48, 64, 3)
+    assert 0.03 < time.monotonic() - moment < 1.0
+    assert picamera2.last.config["main"] == {"format": "RGB888", "size": (64, 48)}
+    assert picamera2.last.config["controls"] == {"FrameRate": 15, "AeEnable": False, "ExposureTime": 5000}
+    assert picamera2.last.released == 1
+    source.close()
+    assert picamera2.last.closed
+
+
+def test_a_pi_camera_that_stalls_reads_nothing(
+    picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(picamera2, "stalled", True)
+    source = create(CameraSettings(source="picamera2"))
+    source.open()
+    assert source.read() is None
+    source.close()
+
+
+def test_a_pi_camera_that_is_not_attached_is_told(picamera2: type[FakePicamera2]) -> None:
+    assert "ribbon cable" in probe(CameraSettings(source="picamera2:1")).reason
+
+
+def test_without_picamera2_there_is_a_hint_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "picamera2", None)
+    assert "apt install python3-picamera2" in probe(CameraSettings(source="picamera2")).reason
+
+
+def test_probe_of_a_camera_that_is_not_there_says_what_to_do() -> None:
+    result = probe(CameraSettings(source="/dev/video77"))
+    assert not result.ok
+    assert "plug it in or correct camera.source" in result.reason
+
+
+def test_probe_tells_the_size_after_rotation() -> None:
+    result = probe(CameraSettings(source="test", width=320, height=240, rotate=90))
+    assert (result.ok, result.width, result.height, result.reason) == (True, 240, 320, "")
