@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from pathlib import Path
 from typing import Any
 
@@ -42,6 +43,21 @@ def operators(path: Path) -> list[str]:
     # The runtimes have no public way to list a graph's operators; both of them have had this one since 2.5.
     names = (str(operator["op_name"]) for operator in interpreter._get_ops_details())
     return [name for name in names if name != "DELEGATE"]
+
+
+def multiply_adds(path: Path) -> int:
+    """Multiplications of one inference, from the shapes of its convolutions' kernels and outputs."""
+    interpreter = interpreter_class()(model_path=str(path))
+    shapes = {
+        tensor["index"]: [int(side) for side in tensor["shape"]] for tensor in interpreter.get_tensor_details()
+    }
+    total = 0
+    for operator in interpreter._get_ops_details():
+        if operator["op_name"] in {"CONV_2D", "DEPTHWISE_CONV_2D"}:
+            # Kernels are (out, height, width, in); a depthwise one is (1, height, width, channels).
+            kernel, output = shapes[operator["inputs"][1]], shapes[operator["outputs"][0]]
+            total += math.prod(output[1:3]) * math.prod(kernel)
+    return total
 
 
 def check(path: Path) -> None:

@@ -1,0 +1,112 @@
+"""The measured part of a model's card: written by a command, so that no figure in it is typed by hand."""
+
+from __future__ import annotations
+
+import statistics
+import time
+from pathlib import Path
+
+import numpy as np
+
+from convert.errors import ConvertError
+from convert.mask import evaluate, faces, graph
+from convert.mask.predict import Predictor, open_predictor
+from convert.metrics import Figure
+from edge_agent.vision.tflite import RuntimeName, available_runtimes
+
+#: What a TFLite file is asked in, the preferred runtime first.
+RUNTIMES: tuple[RuntimeName, ...] = ("litert", "tflite-runtime")
+
+BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def renew(card: Path, model: Path, dataset: Path, scenes: Path | None, checkpoint: Path | None) -> None:
+    """Measure ``model`` (and the float ``checkpoint`` it was made from) and rewrite the part between the marks.
+
+    A card that does not exist yet is begun with nothing but the measured part.
+
+    Raises:
+        ConvertError: the card exists and lacks the marks.
+    """
+    text = card.read_text(encoding="utf-8") if card.is_file() else f"# {model.stem}\n\n{BEGIN}\n{END}\n"
+    if BEGIN not in text or END not in text:
+        raise ConvertError(f"{card} has no lines {BEGIN} and {END} to put the figures between")
+    graph.check(model)
+    head, rest = text.split(BEGIN, 1)
+    tail = rest.split(END, 1)[1]
+    measured = _measured(model, dataset, scenes, checkpoint)
+    card.write_text(f"{head}{BEGIN}\n{measured}\n{END}{tail}", encoding="utf-8")
+
+
+def _measured(model: Path, dataset: Path, scenes: Path | None, checkpoint: Path | None) -> str:
+    installed = available_runtimes()
+    predictors: list[Predictor] = [open_predictor(model, name) for name in RUNTIMES if name in installed]
+    if not predictors:
+        raise ConvertError("no TFLite runtime is installed: pip install ai-edge-litert")
+    if checkpoint is not None:
+        predictors.append(open_predictor(checkpoint))
+    cut = faces.cut(faces.select(faces.read(dataset, scenes)), predictors[0].size, quiet=True)
+    reports = {}
+    for predictor in predictors:
+        kind = "float" if predictor.name == "keras" else "int8"
+        reports[f"{kind}, {predictor.name}"] = evaluate.report(cut.records, predictor(cut.crops))
+    first = next(iter(reports.values()))
+    milliseconds = ", ".join(
+        f"{_milliseconds(predictor, cut.crops):.1f} ms in {predictor.name}"
+        for predictor in predictors
+        if predictor.name != "keras"
+    )
+    names = list(reports)
+    return "\n".join(
+        [
+            "",
+            f"{model.stat().st_size / 1e6:.2f} MB, {graph.multiply_adds(model) / 1e6:.1f} M multiply–adds, input "
+            f"{predictors[0].size} × {predictors[0].size}. One face on one core of the machine that measured: "
+            f"{milliseconds} (median).",
+            "",
+            f"Share of right answers on {len(cut.records)} faces that were not trained on, with 95 % intervals (Wilson):",
+            "",
+            *_table(
+                ["measure", "faces", *names],
+                [
+                    [name, str(figure.count), *(str(reports[key].headline[name]) for key in names)]
+                    for name, figure in first.headline.items()
+                    if figure.count
+                ],
+            ),
+            "",
+            "Per class, real photos and (apart) painted masks; F1 and ROC-AUC with bootstrap intervals:",
+            "",
+            *_table(
+                ["class", "precision", "recall", "F1", "ROC-AUC"],
+                [
+                    [name, *(str(figures[key]) for key in ("precision", "recall", "f1", "roc_auc"))]
+                    for name, figures in first.classes.items()
+                    if figures["recall"].count
+                ],
+            ),
+            "",
+            f"Per source (calibration error over the real faces {first.calibration:.3f}):",
+            "",
+            *_table(["faces of / class / source", "faces", "right"], _rows(first.sources)),
+        ]
+    )
+
+
+def _rows(figures: dict[str, Figure]) -> list[list[str]]:
+    return [[name, str(figure.count), str(figure)] for name, figure in figures.items()]
+
+
+def _table(header: list[str], rows: list[list[str]]) -> list[str]:
+    lines = [header, ["---"] * len(header), *rows]
+    return ["| " + " | ".join(cells) + " |" for cells in lines]
+
+
+def _milliseconds(predictor: Predictor, crops: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> float:
+    """Median of single-face answers, after some to warm up."""
+    times = []
+    for crop in crops[:120]:
+        started = time.perf_counter()
+        predictor(crop[None])
+        times.append(time.perf_counter() - started)
+    return statistics.median(times[20:] or times) * 1000
