@@ -1,0 +1,71 @@
+"""One word for the service, and the reasons a person can act upon."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from edge_agent.service.health import assess
+
+
+def test_all_well_and_unknown_is_no_fault() -> None:
+    health = assess(camera="ok")
+    assert (health.state, health.reasons, str(health)) == ("ok", (), "ok")
+
+
+@pytest.mark.parametrize(
+    ("facts", "word"),
+    [
+        ({"camera": "dark"}, "covered"),
+        ({"camera": "paused"}, "switched off"),
+        ({"broker_connected": False}, "broker"),
+        ({"outbox_alarm": "disk full"}, "disk full"),
+        ({"buzzer_ok": False}, "buzzer"),
+        ({"temperature": 80.0}, "80 °C"),
+        ({"temperature": 71.0, "temperature_limit": 70.0}, "70 °C"),
+        ({"throttled": ("under-voltage",)}, "under-voltage"),
+        ({"clock_synced": False}, "clock"),
+    ],
+)
+def test_people_are_watched_but_something_is_amiss(facts: dict[str, Any], word: str) -> None:
+    health = assess(**{"camera": "ok", **facts})
+    assert health.state == "degraded"
+    assert word in health.reasons[0]
+
+
+@pytest.mark.parametrize(
+    "facts",
+    [
+        {"camera": "opening"},
+        {"camera": "lost"},
+        {"camera": "frozen"},
+        {"camera": "stuck"},
+        {"camera": "ended"},
+        {"worker_alive": False},
+        {"frame_age": 10.5},
+    ],
+)
+def test_nobody_is_watched(facts: dict[str, Any]) -> None:
+    assert assess(**{"camera": "ok", **facts}).state == "failed"
+
+
+def test_all_reasons_are_named_the_worst_first() -> None:
+    health = assess(camera="lost", broker_connected=False, clock_synced=False)
+    assert health.state == "failed"
+    assert len(health.reasons) == 3
+    assert "camera" in health.reasons[0]
+    assert str(health).startswith("failed: no camera")
+
+
+def test_what_is_good_gives_no_reason() -> None:
+    health = assess(
+        camera="ok",
+        frame_age=0.1,
+        broker_connected=True,
+        buzzer_ok=True,
+        temperature=60.0,
+        throttled=(),
+        clock_synced=True,
+    )
+    assert health.state == "ok"
