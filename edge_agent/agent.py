@@ -66,8 +66,12 @@ class Agent:
         notifier: Notifier | None = None,
         on_beep: Callable[[BeepEvent], None] | None = None,
         on_result: Callable[[Frame, FrameResult], None] | None = None,
+        on_notice: Callable[[ViolationNotice], None] | None = None,
     ) -> None:
-        """`on_beep` and `on_result` are told of each beep and processed frame, in the threads where they happen."""
+        """`on_beep`, `on_result` and `on_notice` are told of each beep, processed frame and violation, in the
+        threads where they happen; they must not block.
+        """
+        self._on_notice = on_notice
         self._settings = settings
         self._notifier = notifier or Notifier()
         state_dir = state_directory(settings)
@@ -242,6 +246,8 @@ class Agent:
         _log.info("violation %s: %s, person %d", violation.type.value, violation.kind.value, violation.person)
         if violation.type is ViolationType.STARTED:
             self._statistics.violation(violation.kind.value)
+        if self._on_notice:
+            self._on_notice(notice)
         self._buzzer.handle(notice)
         if self._snapshots:
             self._snapshots.handle(notice)

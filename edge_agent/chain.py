@@ -52,7 +52,7 @@ class Chain:
         if detected:
             faces = networks.detect(frame.image)
             begin = time.perf_counter()
-            looks = people.follow(faces, now)
+            looks = people.follow(faces, now, (frame.image.shape[1], frame.image.shape[0]))
             tracking = time.perf_counter() - begin
             observations = networks.look(frame.image, looks)
             begin = time.perf_counter()

@@ -19,6 +19,12 @@ _CARRY = 0.5
 """Seconds for which a velocity is believed."""
 _CONFIRMED_HITS = 2
 _TENTATIVE_SECONDS = 0.6
+_LEAVING_SECONDS = 0.5
+"""Who was last seen walking out of the picture is gone sooner: the next face there is somebody else's."""
+_EDGE = 0.1
+"""How near the picture's edge that is, in face heights."""
+_OUTWARD = 0.3
+"""Speed towards the edge, in face heights a second."""
 
 
 @dataclass(slots=True)
@@ -33,6 +39,8 @@ class Track:
     velocity: tuple[float, float] = (0.0, 0.0)
     """Pixels a second of the box's centre."""
     hits: int = 1
+    leaving: bool = False
+    """Whether it was last seen at the picture's edge and on its way out."""
 
     @property
     def confirmed(self) -> bool:
@@ -46,8 +54,8 @@ class Track:
         box = self.face.box
         return Box(box.x1 + dx, box.y1 + dy, box.x2 + dx, box.y2 + dy)
 
-    def hit(self, face: Face, now: float) -> None:
-        """Take over a detection of this frame."""
+    def hit(self, face: Face, now: float, size: tuple[int, int]) -> None:
+        """Take over a detection of this frame, whose width and height are `size`."""
         dt = now - self.last_seen
         if dt > 0:
             (ox, oy), (nx, ny) = _centre(self.face.box), _centre(face.box)
@@ -59,6 +67,7 @@ class Track:
             )
         self.face, self.box, self.last_seen = face, face.box, now
         self.hits += 1
+        self.leaving = _leaves(face.box, self.velocity, size)
 
 
 class Tracker:
@@ -69,12 +78,15 @@ class Tracker:
         self._next_id = 1
         self.tracks: list[Track] = []
 
-    def update(self, faces: Sequence[Face], now: float) -> list[Track]:
-        """Take the detections of a frame; returns the tracks seen in it, in the order of `faces`."""
+    def update(self, faces: Sequence[Face], now: float, size: tuple[int, int]) -> list[Track]:
+        """Take the detections of a frame of width and height `size`, captured at `now`.
+
+        Returns the tracks seen in it, in the order of `faces`.
+        """
         seen: list[Track | None] = [None] * len(faces)
         if self.tracks and faces:
             for row, column in self._pairs(faces, now):
-                self.tracks[row].hit(faces[column], now)
+                self.tracks[row].hit(faces[column], now, size)
                 seen[column] = self.tracks[row]
         result = []
         for face, track in zip(faces, seen, strict=True):
@@ -91,7 +103,10 @@ class Tracker:
         kept = []
         for track in self.tracks:
             unseen = now - track.last_seen
-            if unseen > (self._lost_after if track.confirmed else min(_TENTATIVE_SECONDS, self._lost_after)):
+            patience = _LEAVING_SECONDS if track.leaving else self._lost_after
+            if not track.confirmed:
+                patience = _TENTATIVE_SECONDS
+            if unseen > min(patience, self._lost_after):
                 continue
             if unseen > 0:
                 track.box = track.predicted(now)
@@ -120,6 +135,17 @@ class Tracker:
             cost[row, :] = np.inf
             cost[:, column] = np.inf
         return pairs
+
+
+def _leaves(box: Box, velocity: tuple[float, float], size: tuple[int, int]) -> bool:
+    near, fast = _EDGE * box.height, _OUTWARD * box.height
+    sides = (
+        (box.x1, -velocity[0]),
+        (box.y1, -velocity[1]),
+        (size[0] - box.x2, velocity[0]),
+        (size[1] - box.y2, velocity[1]),
+    )
+    return any(gap < near and speed > fast for gap, speed in sides)
 
 
 def _centre(box: Box) -> tuple[float, float]:

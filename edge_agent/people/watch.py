@@ -48,10 +48,13 @@ class People:
             if track.box.height >= self._vision.mask.min_face
         )
 
-    def follow(self, faces: Sequence[Face], now: float) -> list[Look]:
-        """Take the faces of a frame (monotonic time `now`); returns what the networks should look at in it."""
+    def follow(self, faces: Sequence[Face], now: float, size: tuple[int, int]) -> list[Look]:
+        """Take the faces of a frame of width and height `size`, captured at `now` (monotonic seconds).
+
+        Returns what the networks should look at in it.
+        """
         looks = []
-        for track in self._tracker.update(faces, now):
+        for track in self._tracker.update(faces, now, size):
             record = self._records.get(track.id)
             if record is None:
                 record = self._records[track.id] = _Record(

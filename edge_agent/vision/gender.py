@@ -8,6 +8,7 @@ put together, not here.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -50,6 +51,8 @@ class GenderClassifier:
         crop = given.crop
         self._margins = CropMargins(x=crop.margin_x, top=crop.margin_top, bottom=crop.margin_bottom)
         self._male = entry.labels.index("male")
+        self.net_ms = 0.0
+        """Milliseconds of the latest bare inference."""
         self._crop = np.zeros((self._size, self._size, 3), np.uint8)
         # The first run allocates and would fail late; run here, both happen while the program starts.
         found = self._run()
@@ -88,4 +91,7 @@ class GenderClassifier:
         size = (self._size, self._size)
         blob = cv2.dnn.blobFromImage(self._crop, self._scale, size, self._mean, swapRB=self._swap)
         self._net.setInput(blob)
-        return np.asarray(self._net.forward(), np.float32).ravel()
+        begin = time.perf_counter()
+        found = self._net.forward()
+        self.net_ms = (time.perf_counter() - begin) * 1e3
+        return np.asarray(found, np.float32).ravel()

@@ -44,6 +44,11 @@ class MaskClassifier:
         self._batch = np.zeros(shape, np.uint8)
         self.runtime = self._model.runtime
 
+    @property
+    def net_ms(self) -> float:
+        """Milliseconds of the latest bare inference."""
+        return self._model.net_ms
+
     def classify(self, image: Image, box: Sequence[float]) -> MaskScores | None:
         """Scores of the face in `box` (pixels of `image`); None if the box holds no pixel of it."""
         try:

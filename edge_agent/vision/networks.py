@@ -28,6 +28,8 @@ class StageTimes:
     mask: float | None = None
     gender: float | None = None
     track: float | None = None
+    net: float = 0.0
+    """Milliseconds of the bare networks that ran: what the rest of the frame's time is measured against."""
     mask_calls: int = 0
     gender_calls: int = 0
 
@@ -74,6 +76,7 @@ class Networks:
         """Faces of the configured size inside the watched area, boxes in pixels of `image`."""
         begin = time.perf_counter()
         boxes, scores = self._detector.detect(image)
+        self.times.net += self._detector.net_ms
         if len(boxes):
             heights = boxes[:, 3] - boxes[:, 1]
             good = (heights >= self._settings.face.min_size) & (heights <= self._settings.face.max_size)
@@ -93,11 +96,13 @@ class Networks:
                 begin = time.perf_counter()
                 mask = self._mask.classify(image, look.face.box)
                 self.times.mask = (self.times.mask or 0.0) + _since(begin)
+                self.times.net += self._mask.net_ms
                 self.times.mask_calls += 1
             if look.gender and self._gender is not None:
                 begin = time.perf_counter()
                 gender = self._gender.classify(image, look.face.box)
                 self.times.gender = (self.times.gender or 0.0) + _since(begin)
+                self.times.net += self._gender.net_ms
                 self.times.gender_calls += 1
             if mask is not None or gender is not None:
                 quality = look.face.quality * _visible_share(look.face.box, image)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import time
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Literal
@@ -65,13 +66,17 @@ class TFLiteModel:
         self.output_shape: tuple[int, ...] = tuple(int(side) for side in sink["shape"])
         self._input, self._output = source["index"], sink["index"]
         scale, zero = sink["quantization"]
+        self.net_ms = 0.0
+        """Milliseconds of the latest bare inference."""
         self._scale, self._zero = (float(scale), int(zero)) if scale else (1.0, 0)
         _log.debug("%s runs in %s with %d threads", path.name, name, threads)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
         """One inference. `batch` has the input's shape and dtype; the answer is float32, dequantised."""
         self._interpreter.set_tensor(self._input, batch)
+        begin = time.perf_counter()
         self._interpreter.invoke()
+        self.net_ms = (time.perf_counter() - begin) * 1e3
         raw = self._interpreter.get_tensor(self._output)
         answer: NDArray[np.float32] = (raw.astype(np.float32) - self._zero) * np.float32(self._scale)
         return answer

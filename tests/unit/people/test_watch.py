@@ -9,6 +9,7 @@ from edge_agent.types import Box, Face, GenderScores, Look, MaskScores, Observat
 BARE = MaskScores(0.02, 0.95, 0.03)
 MASKED = MaskScores(0.96, 0.02, 0.02)
 NEAR = Face(Box(100, 100, 164, 180), 0.95)
+SIZE = (640, 480)
 FAR = Face(Box(100, 100, 116, 120), 0.95)
 
 
@@ -34,7 +35,7 @@ def answer(looks: list[Look], scores: MaskScores) -> list[Observation]:
 def watch(room: People, faces: list[Face], scores: MaskScores, frames: int, start: int = 0) -> list[Look]:
     asked: list[Look] = []
     for i in range(start, start + frames):
-        looks = room.follow(faces, i * 0.1)
+        looks = room.follow(faces, i * 0.1, SIZE)
         asked += looks
         room.observe(answer(looks, scores), i * 0.1)
     return asked
@@ -87,7 +88,7 @@ def test_a_face_too_small_to_judge_is_followed_only() -> None:
 def test_somebody_new_makes_the_room_unsure() -> None:
     room = people()
     assert not room.present and not room.unsure
-    room.follow([NEAR], 0.0)
+    room.follow([NEAR], 0.0, SIZE)
     assert room.present and room.unsure
     watch(room, [NEAR], MASKED, 6, start=1)
     assert room.present and not room.unsure

@@ -1,0 +1,84 @@
+"""`edge-agent bench`: how fast the whole loop is on this machine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from edge_agent.commands.common import Commands, add_config_option, load_settings
+from edge_agent.errors import InputError
+
+
+def register(commands: Commands, common: argparse.ArgumentParser) -> None:
+    parser = commands.add_parser(
+        "bench",
+        parents=[common],
+        help="milliseconds per stage, frames a second, memory, start-up",
+        description="Take a video through the loop as fast as it goes, and start the service once.",
+        epilog="'share of floor' is the loop's time over that of the bare networks it called: 1 is perfect.",
+    )
+    parser.add_argument("input", nargs="?", type=Path, metavar="INPUT", help="a video (default: the demo clip)")
+    add_config_option(parser)
+    parser.add_argument("--frames", type=int, default=600, metavar="N", help="at most so many (default: 600)")
+    parser.add_argument("--json", action="store_true", help="print JSON for a program")
+    parser.add_argument("--compare", type=Path, metavar="OTHER.json", help="ratios to an earlier --json")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    if options.frames < 1:
+        raise InputError("--frames must be at least 1")
+    settings = load_settings(options)
+    other = _read(options.compare) if options.compare else None
+    from edge_agent import bench
+    from edge_agent.commands.demo import clip
+
+    film = options.input or clip()
+    figures = bench.measure(settings, film, options.frames)
+    figures["age_at_buzzer_ms"] = bench.age_at_buzzer(settings, film, seconds=12.0)
+    figures.update(bench.start_up(settings, film))
+    if options.json:
+        print(json.dumps(figures, indent=2, ensure_ascii=False))
+    else:
+        _print(figures, other)
+    return 0
+
+
+def _read(path: Path) -> dict[str, Any]:
+    try:
+        figures = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"--compare {path}: can't be read: {error}") from None
+    if not isinstance(figures, dict) or "stages" not in figures:
+        raise InputError(f"--compare {path}: not what `edge-agent bench --json` prints")
+    return figures
+
+
+def _print(figures: dict[str, Any], other: dict[str, Any] | None) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console()
+    console.print(f"{figures['networks']}; {figures['frames']} frames of {figures['input']}, {figures['machine']}")
+    table = Table("stage", "p50 ms", "p95 ms", "calls/frame", *(["p50 / other"] if other else []), box=None)
+    for name, values in figures["stages"].items():
+        calls = figures["calls_per_frame"].get(name)
+        row = [name, f"{values['p50']:.2f}", f"{values['p95']:.2f}", "" if calls is None else f"{calls:.2f}"]
+        if other:
+            before = other["stages"].get(name)
+            row.append(f"{values['p50'] / before['p50']:.2f}" if before and before["p50"] else "—")
+        table.add_row(*row)
+    console.print(table)
+    summary = Table("figure", "value", *(["/ other"] if other else []), box=None)
+    for name, value in figures.items():
+        number = value.get("p50") if isinstance(value, dict) and "p50" in value else value
+        if isinstance(number, (int, float)) and name != "frames":
+            row = [name.replace("_", " "), f"{number:g}"]
+            if other:
+                before = other.get(name)
+                before = before.get("p50") if isinstance(before, dict) else before
+                row.append(f"{number / before:.2f}" if before else "—")
+            summary.add_row(*row)
+    console.print(summary)
