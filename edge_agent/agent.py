@@ -200,7 +200,6 @@ class Agent:
             temperature=self._temperature,
             temperature_limit=self._settings.service.temperature_limit,
             throttled=self._throttled,
-            clock_synced=self._clock_synced,
         )
         return status_payload(
             camera=camera,

@@ -177,10 +177,10 @@ def age_at_buzzer(settings: Settings, clip: Path, seconds: float) -> dict[str, f
 
 
 def _output(bell: buzzer.BuzzerOutput, notice: ViolationNotice) -> None:
-    from edge_agent.outputs.mqtt.payloads import ViolationPayload
+    from edge_agent.outputs.mqtt.payloads import ViolationFacts
 
     bell.handle(notice)
-    ViolationPayload.from_violation(notice.violation, boot_id="bench", seq=1, clock_synced=True).to_json()
+    ViolationFacts.from_violation(notice.violation).model_dump_json()
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:

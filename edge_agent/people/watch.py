@@ -13,6 +13,9 @@ from edge_agent.types import Face, Look, Observation, Person
 _RECHECK = {"full": 0.0, "balanced": 0.7, "low": 1.5}
 """Seconds between looks at a face whose verdict is sure."""
 
+_VISIBLE = 0.7
+"""Seconds for which a face counts as in view: the face net rests between its runs."""
+
 
 @dataclass(slots=True)
 class _Record:
@@ -117,7 +120,7 @@ class People:
             gender_score=gender_score,
             first_seen=track.first_seen,
             last_seen=track.last_seen,
-            visible=track.last_seen == now,
+            visible=now - track.last_seen <= _VISIBLE,
         )
 
     def _forget(self) -> None:
