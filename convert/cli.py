@@ -13,11 +13,12 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import convert.gender
 import convert.mask
 from convert.errors import ConvertError
 
 #: The topics in the order ``--help`` lists them.
-_TOPICS = (convert.mask,)
+_TOPICS = (convert.mask, convert.gender)
 
 
 def build_parser() -> argparse.ArgumentParser:

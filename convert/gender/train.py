@@ -92,13 +92,13 @@ class _State:
         self.step, self.elapsed = state["step"], state["elapsed"]
 
 
-def train(dataset: Path, weights: Path | None, out: Path, settings: Settings) -> Path:
+def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings: Settings) -> Path:
     """Train, or go on from the checkpoint in ``out``.
 
     Args:
-        dataset: folder for :func:`convert.gender.records.load_faces`.
+        dataset, cache: folders for :func:`convert.gender.records.load_faces`.
         weights: Keras' ImageNet weights to start from; None starts from chance.
-        out: folder for the cache, ``checkpoint.pt``, ``history.csv`` and the result.
+        out: folder for ``checkpoint.pt``, ``history.csv`` and the result.
         settings: how to train.
 
     Returns:
@@ -112,7 +112,7 @@ def train(dataset: Path, weights: Path | None, out: Path, settings: Settings) ->
     cv2.setNumThreads(0)
     torch.set_flush_denormal(True)
     out.mkdir(parents=True, exist_ok=True)
-    faces = load_faces(dataset, out / "cache")
+    faces = load_faces(dataset, cache)
     checkpoint = out / "checkpoint.pt"
     resumed = checkpoint.is_file()
     state = _State(None if resumed else weights, settings)

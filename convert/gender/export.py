@@ -1,0 +1,124 @@
+"""From trained weights to the two Caffe files, with probabilities that mean what they say."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import nn
+
+from convert.caffe import export, from_torch, largest_difference
+from convert.errors import ConvertError
+from convert.gender.augment import MARGINS, plain_crops
+from convert.gender.measure import male_scores, right_and_sure, threshold_for
+from convert.gender.network import INPUT_SIZE, GenderNet, as_input
+from convert.gender.records import SEXES, Faces
+from edge_agent.vision.gender import GenderClassifier
+from edge_agent.vision.manifest import CropContract, InputContract, ModelEntry
+
+_log = logging.getLogger(__name__)
+NAME = "gender_net"
+_SHAPE = (1, 3, INPUT_SIZE, INPUT_SIZE)
+#: float16 keeps eleven bits of each weight; what that moves a probability by.
+_TOLERATED = 5e-3
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What was written and what the manifest needs to know of it."""
+
+    prototxt: Path
+    caffemodel: Path
+    temperature: float
+    threshold: float
+    difference: float
+    """Largest difference between OpenCV and PyTorch on noise, of a probability; includes float16's."""
+
+    def manifest(self) -> str:
+        """The fields of the manifest's entry that depend on the files, as YAML."""
+        files = "".join(
+            f"      - file: {path.name}\n        sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+            f"        size: {path.stat().st_size}\n"
+            for path in (self.prototxt, self.caffemodel)
+        )
+        return (
+            f"  - name: {NAME}\n    files:\n{files}    labels: [{', '.join(SEXES)}]\n"
+            f"    threshold: {self.threshold}\n    input:\n      width: {INPUT_SIZE}\n      height: {INPUT_SIZE}\n"
+            f"      colour: BGR\n      scale: {1 / 127.5:.12g}\n      mean: [127.5, 127.5, 127.5]\n"
+            f"      crop:\n        margin_x: {MARGINS.x}\n        margin_top: {MARGINS.top}\n"
+            f"        margin_bottom: {MARGINS.bottom}\n"
+        )
+
+
+def contract() -> ModelEntry:
+    """What our network is fed, in the words of the manifest."""
+    crop = CropContract(margin_x=MARGINS.x, margin_top=MARGINS.top, margin_bottom=MARGINS.bottom)
+    fed = InputContract(
+        width=INPUT_SIZE, height=INPUT_SIZE, colour="BGR", scale=1 / 127.5, mean=(127.5, 127.5, 127.5), crop=crop
+    )
+    return ModelEntry(
+        name=NAME, role="gender", bundled=True, licence="", source="", files=(), labels=SEXES, input=fed
+    )
+
+
+def export_gender(weights: Path, faces: Faces, out: Path, *, wanted: float) -> Exported:
+    """Write ``gender_net.prototxt`` and ``gender_net.caffemodel``.
+
+    The temperature that makes probabilities honest is found on the calibration split, half of it masked, and
+    divided into the last layer, so that any reader of the files gets calibrated answers. The threshold is then
+    found on the same split with the written files.
+
+    Args:
+        weights: state dict of :class:`GenderNet`, from training.
+        faces: the photos trained on.
+        out: folder for the files.
+        wanted: share of answers that shall be right from the threshold on.
+
+    Raises:
+        ConvertError: the weights are of another network, OpenCV computes something else, or no threshold
+            suffices.
+    """
+    net = GenderNet()
+    try:
+        state = torch.load(weights, weights_only=True)
+        net.load_state_dict(state.get("average", state))
+    except (OSError, RuntimeError) as error:
+        raise ConvertError(f"{weights} holds no weights of this network: {error}") from error
+    net.eval()
+    indices = faces.split("calibration")
+    sex = np.tile(faces.sex[indices], 2)
+    crops = np.concatenate([plain_crops(faces, indices, INPUT_SIZE, masked=masked) for masked in (False, True)])
+    temperature = fit_temperature(_logits(net, crops), sex)
+    with torch.no_grad():
+        net.sex.weight.div_(temperature)
+        net.sex.bias.div_(temperature)
+    shipped = nn.Sequential(net.body, net.pool, nn.Flatten(1), net.sex, nn.Softmax(1))
+    out.mkdir(parents=True, exist_ok=True)
+    prototxt, caffemodel = out / f"{NAME}.prototxt", out / f"{NAME}.caffemodel"
+    graph = from_torch(shipped, {"data": _SHAPE}, name=NAME, outputs=("prob",))
+    export(graph, prototxt, caffemodel, fp16=True)
+    difference = largest_difference(shipped, prototxt, caffemodel, _SHAPE)
+    if difference > _TOLERATED:
+        raise ConvertError(f"OpenCV's answer differs from PyTorch's by {difference:.4f}")
+    classifier = GenderClassifier(prototxt, caffemodel, contract(), backend="cpu")
+    scores = [male_scores(classifier, faces, indices, masked=masked) for masked in (False, True)]
+    threshold = threshold_for(*right_and_sure(np.concatenate(scores), sex), wanted)
+    return Exported(prototxt, caffemodel, temperature, threshold, difference)
+
+
+def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
+    """The divisor of the logits ``(n, 2)`` that makes the labels ``(n,)`` likeliest (Guo et al., ICML 2017)."""
+    margin = (logits[:, 0] - logits[:, 1]) * np.where(truth == 0, 1.0, -1.0)
+    candidates = np.geomspace(0.2, 5.0, 400)
+    losses = [float(np.logaddexp(0, -margin / value).mean()) for value in candidates]
+    return float(candidates[int(np.argmin(losses))])
+
+
+def _logits(net: GenderNet, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+    with torch.inference_mode():
+        return np.concatenate([net(as_input(crops[i : i + 64])).numpy() for i in range(0, len(crops), 64)])

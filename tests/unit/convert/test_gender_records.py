@@ -1,0 +1,140 @@
+"""Reading the photos: splits that keep near-duplicates together, errors that say what to do."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from convert.errors import ConvertError
+from convert.gender.augment import degraded_crop, plain_crops, training_batches
+from convert.gender.records import AGES, RACES, SEXES, load_faces
+
+COUNT = 60
+
+
+def write_dataset(folder: Path, *, twins: bool = True) -> None:
+    """Photos of coarse noise; with ``twins`` each second one is a recompressed copy of the one before."""
+    rng = np.random.default_rng(0)
+    rows = []
+    image = np.zeros((160, 160, 3), np.uint8)
+    with (folder / "faces.jsonl").open("w", encoding="utf-8") as faces:
+        for number in range(COUNT):
+            sex = SEXES[number % 2]
+            name = f"gender/{sex}/face_{number}.jpg"
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            if not (twins and number % 2):
+                coarse = rng.integers(0, 256, (10, 10, 3), dtype=np.uint8)
+                image = np.asarray(cv2.resize(coarse, (200, 160), interpolation=cv2.INTER_CUBIC), np.uint8)
+            cv2.imwrite(str(folder / name), image, [cv2.IMWRITE_JPEG_QUALITY, 70 + number % 20])
+            rows.append(
+                {"file": name, "task": "gender", "label": sex, "age": "03-Sep" if number % 3 else "20-29",
+                 "race": RACES[number % 7], "group": ""}
+            )  # fmt: skip
+            found = {"box": [25, 10, 175, 150], "landmarks": [[70, 60], [130, 60], [100, 90], [75, 115], [125, 115]]}
+            aside = {"box": [0, 0, 30, 40], "landmarks": [[5, 10], [20, 10], [12, 18], [6, 28], [19, 28]]}
+            faces.write(json.dumps({"file": name, "faces": [] if number == 5 else [aside, found]}) + "\n")
+    rows.append({"file": "mask/x.jpg", "task": "mask", "label": "with_mask", "age": "", "race": "", "group": ""})
+    with (folder / "manifest.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, fieldnames=list(rows[0]))
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    folder = tmp_path / "data"
+    folder.mkdir()
+    write_dataset(folder)
+    return folder
+
+
+def test_reads_labels_boxes_and_pixels(dataset: Path, tmp_path: Path) -> None:
+    faces = load_faces(dataset, tmp_path / "cache")
+
+    assert faces.pixels.shape == (COUNT, 160, 160, 3)
+    assert [SEXES[number] for number in faces.sex[:2]] == ["male", "female"]
+    assert [AGES[number] for number in faces.age[:2]] == ["20-29", "3-9"]
+    # The photos are 200 wide and kept at 160; the face in the middle counts, not the one at the side.
+    assert faces.boxes[0] == pytest.approx([20, 10, 140, 150])
+    assert faces.landmarks[0, 2] == pytest.approx([80, 90])
+    assert np.isnan(faces.landmarks[5]).all()
+
+
+def test_no_split_divides_near_duplicates(dataset: Path, tmp_path: Path) -> None:
+    faces = load_faces(dataset, tmp_path / "cache")
+    parts = {name: set(faces.split(name).tolist()) for name in ("train", "calibration", "test")}
+
+    assert sorted(index for part in parts.values() for index in part) == list(range(COUNT))
+    for part in parts.values():
+        assert {index ^ 1 for index in part} == part  # twins are numbered 0 and 1, 2 and 3…
+
+
+def test_the_cache_is_used_and_renewed(dataset: Path, tmp_path: Path) -> None:
+    cache = tmp_path / "cache"
+    load_faces(dataset, cache)
+    written = (cache / "gender_pixels.npy").stat().st_mtime_ns
+    load_faces(dataset, cache)
+    assert (cache / "gender_pixels.npy").stat().st_mtime_ns == written
+
+    lines = (dataset / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    (dataset / "manifest.csv").write_text("\n".join(lines[:-11]), encoding="utf-8")
+
+    assert len(load_faces(dataset, cache).files) == COUNT - 10
+
+
+def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
+    with pytest.raises(ConvertError, match=r"manifest\.csv"):
+        load_faces(tmp_path, tmp_path / "cache")
+
+
+def test_a_missing_photo_is_named(dataset: Path, tmp_path: Path) -> None:
+    (dataset / "gender" / "male" / "face_8.jpg").unlink()
+
+    with pytest.raises(ConvertError, match=r"face_8\.jpg"):
+        load_faces(dataset, tmp_path / "cache")
+
+
+def test_an_unknown_label_is_named(dataset: Path, tmp_path: Path) -> None:
+    path = dataset / "manifest.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace(",male,", ",man,", 1), encoding="utf-8")
+
+    with pytest.raises(ConvertError, match="face_0"):
+        load_faces(dataset, tmp_path / "cache")
+
+
+def test_batches_come_from_the_training_split_with_their_labels(dataset: Path, tmp_path: Path) -> None:
+    faces = load_faces(dataset, tmp_path / "cache")
+    indices = faces.split("train")
+    batches = training_batches(faces, indices, 65, 8, np.random.default_rng(0))
+
+    seen = [next(batches) for _ in range(len(indices) // 8)]
+
+    assert all(batch.crops.shape == (8, 65, 65, 3) and batch.crops.dtype == np.uint8 for batch in seen)
+    drawn = sum(int((batch.sex == 0).sum()) for batch in seen)
+    assert abs(drawn - int((faces.sex[indices] == 0).sum())) <= len(indices) % 8
+
+
+def test_a_face_wears_the_same_mask_whoever_is_measured_with_it(dataset: Path, tmp_path: Path) -> None:
+    faces = load_faces(dataset, tmp_path / "cache")
+
+    both = plain_crops(faces, np.array([2, 9]), 97, masked=True)
+    alone = plain_crops(faces, np.array([9]), 97, masked=True)
+    bare = plain_crops(faces, np.array([9]), 97, masked=False)
+
+    assert np.array_equal(both[1], alone[0])
+    assert not np.array_equal(alone, bare)
+
+
+def test_every_degradation_gives_a_whole_crop() -> None:
+    rng = np.random.default_rng(0)
+    image = rng.integers(0, 256, (160, 160, 3), dtype=np.uint8)
+
+    for _ in range(200):
+        crop = degraded_crop(image, np.array([-10, -20, 120, 170], np.float32), 97, rng)
+        assert crop.shape == (97, 97, 3)
+        assert crop.dtype == np.uint8
