@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import Literal
 
 import cv2
 
 from edge_agent.errors import ModelError
+
+_log = logging.getLogger(__name__)
 
 Backend = Literal["auto", "cpu", "cuda", "cuda_fp16"]
 
@@ -19,9 +22,10 @@ def load_caffe(prototxt: Path, caffemodel: Path, *, backend: Backend = "auto") -
         prototxt: the structure.
         caffemodel: the weights.
         backend: `auto` takes CUDA where this OpenCV was built with it and finds a device, else the processor.
+            CUDA that is asked for and not there is one warning, and the processor: a watch that is slow still watches.
 
     Raises:
-        ModelError: a file is missing or no Caffe network, or CUDA is asked for and not there.
+        ModelError: a file is missing or no Caffe network.
     """
     try:
         net = cv2.dnn.readNetFromCaffe(str(prototxt), str(caffemodel))
@@ -31,7 +35,11 @@ def load_caffe(prototxt: Path, caffemodel: Path, *, backend: Backend = "auto") -
     # OpenCV without CUDA counts no devices.
     devices = cv2.cuda.getCudaEnabledDeviceCount()
     if backend in ("cuda", "cuda_fp16") and devices < 1:
-        raise ModelError(f"dnn_backend is {backend!r}, but this OpenCV sees no CUDA device; set it to 'cpu'")
+        _log.warning(
+            "vision.dnn_backend is %s, but this OpenCV sees no CUDA device: %s runs on the processor",
+            backend,
+            prototxt.name,
+        )
     if backend == "cpu" or devices < 1:
         net.setPreferableBackend(cv2.dnn.DNN_BACKEND_OPENCV)
         net.setPreferableTarget(cv2.dnn.DNN_TARGET_CPU)

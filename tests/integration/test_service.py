@@ -1,0 +1,199 @@
+"""The service as systemd runs it: a film as camera, a real mosquitto, mosquitto_sub as the dashboard."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from edge_agent.commands.demo import clip
+from edge_agent.demo.broker import broker
+
+pytestmark = [
+    pytest.mark.broker,
+    pytest.mark.skipif(shutil.which("mosquitto_sub") is None, reason="needs mosquitto-clients"),
+]
+ENVIRONMENT = {key: value for key, value in os.environ.items() if key not in ("NOTIFY_SOCKET", "STATE_DIRECTORY")}
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    with broker() as (name, port):
+        assert name == "mosquitto"
+        yield port
+
+
+def configuration(tmp_path: Path, port: int, **sections: dict[str, Any]) -> Path:
+    settings: dict[str, Any] = {
+        "device": {"id": "door"},
+        "camera": {"source": str(clip()), "loop": True},
+        "buzzer": {"driver": "simulated"},
+        "mqtt": {"host": "127.0.0.1", "port": port, "status_interval": 1},
+        "service": {"state_dir": str(tmp_path / "state")},
+    }
+    for name, values in sections.items():
+        settings[name] = {**settings.get(name, {}), **values}
+    path = tmp_path / "config.yaml"
+    path.write_text(yaml.safe_dump(settings))
+    return path
+
+
+def edge_agent(*arguments: str | Path) -> list[str]:
+    return [sys.executable, "-m", "edge_agent", *map(str, arguments)]
+
+
+@contextlib.contextmanager
+def running(*command: str) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=ENVIRONMENT
+    )
+    try:
+        yield process
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.communicate()
+
+
+class Dashboard:
+    """What mosquitto_sub prints, message by message."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+
+    def messages(self) -> list[tuple[str, str]]:
+        lines = self._path.read_text().splitlines()
+        return [(topic, payload) for topic, _, payload in (line.partition(" ") for line in lines)]
+
+    def violations(self) -> list[dict[str, Any]]:
+        return [json.loads(text) for topic, text in self.messages() if topic == "edge_agent/door/violation"]
+
+    def wait(self, condition: Callable[[Dashboard], bool], seconds: float = 60.0) -> None:
+        deadline = time.monotonic() + seconds
+        while not condition(self):
+            assert time.monotonic() < deadline, f"waited {seconds} s; arrived: {self.messages()[-5:]}"
+            time.sleep(0.05)
+
+
+@pytest.fixture
+def dashboard(tmp_path: Path, port: int) -> Iterator[Dashboard]:
+    path = tmp_path / "arrived.txt"
+    with path.open("w") as sink:
+        command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(port), "-t", "#", "-v", "-q", "1"]
+        process = subprocess.Popen(command, stdout=sink)
+        try:
+            yield Dashboard(path)
+        finally:
+            process.terminate()
+            process.wait(5)
+
+
+def retained(port: int, topic: str) -> str:
+    command = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(port), "-t", topic, "-C", "1", "-W", "5"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=10).stdout.strip()
+
+
+def test_a_film_makes_violations_and_sigterm_a_clean_end(tmp_path: Path, port: int, dashboard: Dashboard) -> None:
+    with running(*edge_agent("run", "-c", configuration(tmp_path, port))) as service:
+        dashboard.wait(lambda d: {v["type"] for v in d.violations()} == {"started", "ended"})
+        assert retained(port, "edge_agent/door/availability") == "online"
+        service.send_signal(signal.SIGTERM)
+        begin = time.monotonic()
+        assert service.wait(10) == 0, service.stderr.read() if service.stderr else ""
+        assert time.monotonic() - begin < 3.0
+    assert retained(port, "edge_agent/door/availability") == "offline"
+    arrived = dashboard.violations()
+    started = [v for v in arrived if v["type"] == "started"]
+    assert {v["kind"] for v in started} <= {"no_mask", "incorrect"}
+    assert [v["seq"] for v in arrived] == sorted(v["seq"] for v in arrived)
+    status = json.loads(retained(port, "edge_agent/door/status"))
+    assert status["schema"] == 1
+    assert status["frames"]["processed"] >= 0
+    assert any(topic.startswith("homeassistant/device/") for topic, _ in dashboard.messages())
+
+
+def test_a_broker_that_comes_late_gets_every_event(tmp_path: Path) -> None:
+    """Nobody listens while the first film plays; what was seen is told when there is somebody."""
+    with broker() as (_, port):
+        pass  # its port is free again
+    path = configuration(tmp_path, port, camera={"loop": False})
+    with running(*edge_agent("run", "-c", path)) as service:
+        assert service.wait(90) == 0
+        assert service.stderr is not None
+        log = service.stderr.read()
+    assert "Traceback" not in log
+    expected = log.count("violation started")
+    assert expected >= 1
+    mosquitto = shutil.which("mosquitto", path=os.environ.get("PATH", "") + ":/usr/sbin")
+    assert mosquitto
+    conf = tmp_path / "mosquitto.conf"
+    conf.write_text(f"listener {port} 127.0.0.1\nallow_anonymous true\n")
+    with running(mosquitto, "-c", str(conf)):
+        out = tmp_path / "late.txt"
+        deadline = time.monotonic() + 10
+        while True:
+            with out.open("w") as sink:
+                subscribe = ["mosquitto_sub", "-h", "127.0.0.1", "-p", str(port), "-t", "#", "-v", "-q", "1"]
+                subscriber = subprocess.Popen(subscribe, stdout=sink, stderr=subprocess.DEVNULL)
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    subscriber.wait(0.5)
+                if subscriber.poll() is None:
+                    break
+            assert time.monotonic() < deadline
+        try:
+            image = tmp_path / "nobody"
+            image.mkdir()
+            _grey_picture(image / "grey.png")
+            path = configuration(tmp_path, port, camera={"source": str(image), "loop": True})
+            dashboard = Dashboard(out)
+            with running(*edge_agent("run", "-c", path)):
+                dashboard.wait(lambda d: sum(v["type"] == "started" for v in d.violations()) >= expected)
+            assert all(v["replayed"] for v in dashboard.violations())
+        finally:
+            subscriber.terminate()
+            subscriber.wait(5)
+
+
+def _grey_picture(path: Path) -> None:
+    import cv2
+    import numpy as np
+
+    assert cv2.imwrite(str(path), np.full((480, 640, 3), 128, np.uint8))
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("camera: {widht: 3}", "camera.widht"),
+        ("camera: [", "not YAML"),
+        ("vision: {models_dir: /nowhere}", "/nowhere"),
+    ],
+)
+def test_a_wrong_configuration_or_model_exits_78(tmp_path: Path, text: str, expected: str) -> None:
+    path = tmp_path / "wrong.yaml"
+    path.write_text(text)
+    done = subprocess.run(
+        edge_agent("run", "-c", path), capture_output=True, text=True, timeout=60, env=ENVIRONMENT
+    )
+    assert done.returncode == 78
+    assert expected in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_missing_configuration_exits_78(tmp_path: Path) -> None:
+    command = edge_agent("run", "-c", tmp_path / "none.yaml")
+    done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=ENVIRONMENT)
+    assert done.returncode == 78
+    assert "no such file" in done.stderr
+    assert "Traceback" not in done.stderr
