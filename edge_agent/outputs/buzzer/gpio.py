@@ -37,8 +37,9 @@ class GpiozeroBuzzer(LineDriver):
         except self._errors as error:
             factory.close()
             raise DriverError(
-                f"GPIO {settings.pin} can't be used: {error}",
-                "check buzzer.pin (BCM number) and that no other program holds it (see `gpioinfo`)",
+                f"GPIO {settings.pin} can't be used: {_text(error)}",
+                "check buzzer.pin (BCM number) and that nobody else holds it: `gpioinfo` tells; "
+                "a running edge-agent service does",
             ) from error
 
     def on(self) -> None:
@@ -75,7 +76,7 @@ class GpiozeroBuzzer(LineDriver):
         try:
             yield
         except self._errors as error:
-            raise DriverError(f"GPIO failed: {error}", "check the wiring and `edge-agent check`") from error
+            raise DriverError(f"GPIO failed: {_text(error)}", "check the wiring and `edge-agent check`") from error
 
 
 def open_gpio(settings: BuzzerSettings) -> GpiozeroBuzzer:
@@ -95,15 +96,13 @@ def open_gpio(settings: BuzzerSettings) -> GpiozeroBuzzer:
             lasting=True,
         ) from error
     except OSError as error:
-        raise DriverError(
-            f"lgpio can't start: {error}", "let the service write to its temporary folder"
-        ) from error
+        raise DriverError(f"lgpio can't start: {error}", "let the service write to its temporary folder") from error
     errors = (lgpio.error,)
     try:
         factory = LGPIOFactory()
     except (*errors, gpiozero.GPIOZeroError, OSError) as error:
         raise DriverError(
-            f"the GPIO chip can't be opened: {error}",
+            f"the GPIO chip can't be opened: {_text(error)}",
             "let the user of the service into the group `gpio`; on other boards set buzzer.driver",
         ) from error
     return GpiozeroBuzzer("gpio", settings, factory, errors)
@@ -112,6 +111,10 @@ def open_gpio(settings: BuzzerSettings) -> GpiozeroBuzzer:
 def open_simulated(settings: BuzzerSettings) -> GpiozeroBuzzer:
     """The same on a pin of gpiozero's mock factory: no hardware, no noise. Raises DriverError."""
     return GpiozeroBuzzer("simulated", settings, MockFactory(pin_class=MockPWMPin), ())
+
+
+def _text(error: Exception) -> str:
+    return str(error).strip("'")  # lgpio's errors print themselves in quotes
 
 
 def _tonal(settings: BuzzerSettings) -> bool:

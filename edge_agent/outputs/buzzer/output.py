@@ -105,9 +105,7 @@ class BuzzerOutput:
         """Sound the alarm of a violation that starts, if it is to sound at all; returns at once."""
         violation = notice.violation
         if notice.alarm and violation.type is ViolationType.STARTED:
-            pattern = (
-                self._settings.incorrect if violation.kind is Verdict.INCORRECT else self._settings.no_mask
-            )
+            pattern = self._settings.incorrect if violation.kind is Verdict.INCORRECT else self._settings.no_mask
             self._offer(BeepEvent(violation.kind, pattern, violation.event_id, 0.0))
 
     def beep_test(self) -> None:
