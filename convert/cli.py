@@ -13,12 +13,13 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import convert.faces
 import convert.gender
 import convert.mask
 from convert.errors import ConvertError
 
 #: The topics in the order ``--help`` lists them.
-_TOPICS = (convert.mask, convert.gender)
+_TOPICS = (convert.mask, convert.gender, convert.faces)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -1,10 +1,10 @@
 """PyTorch → Caffe: our own exporter, for networks that OpenCV's Caffe importer runs on the device.
 
-    from convert.caffe import export, from_torch, largest_difference
+from convert.caffe import export, from_torch, largest_difference
 
-    graph = from_torch(module, {"data": (1, 3, 224, 224)}, name="net", outputs=("prob",))
-    export(graph, prototxt, caffemodel, fp16=True)
-    difference = largest_difference(module, prototxt, caffemodel, (1, 3, 224, 224))
+graph = from_torch(module, {"data": (1, 3, 224, 224)}, name="net", outputs=("prob",))
+export(graph, prototxt, caffemodel, fp16=True)
+difference = largest_difference(module, prototxt, caffemodel, (1, 3, 224, 224))
 """
 
 from __future__ import annotations

@@ -18,6 +18,7 @@ def largest_difference(
     shape: Sequence[int],
     *,
     outputs: Sequence[str] | None = None,
+    amplitude: float = 1.0,
     seed: int = 0,
 ) -> float:
     """Run both on the same noise and return the largest difference, relative to the largest output (at least 1).
@@ -25,11 +26,12 @@ def largest_difference(
     Args:
         module: the network that was exported; put in evaluation mode.
         prototxt, caffemodel: what it was exported to.
-        shape: of the input, (N, C, H, W); noise of ±1 is fed.
+        shape: of the input, (N, C, H, W); noise is fed.
         outputs: the layers to compare, in the order of what `forward` returns; default: all unconnected ones.
+        amplitude: of the noise, both signs: what the network takes, 1 or 255.
         seed: of the noise.
     """
-    noise = np.random.default_rng(seed).uniform(-1.0, 1.0, tuple(shape)).astype(np.float32)
+    noise = np.random.default_rng(seed).uniform(-amplitude, amplitude, tuple(shape)).astype(np.float32)
     with torch.no_grad():
         expected = module.eval()(torch.from_numpy(noise))
     if isinstance(expected, torch.Tensor):

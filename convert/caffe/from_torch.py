@@ -1,8 +1,11 @@
 """A PyTorch module as a Caffe graph: traced with torch.fx, batch norm folded into the convolutions before it.
 
-What it takes: Conv2d, ConvTranspose2d, BatchNorm2d (after a Conv2d), ReLU, ReLU6, LeakyReLU, Sigmoid, Softmax, MaxPool2d,
-AvgPool2d, AdaptiveAvgPool2d(1), Linear, Flatten, Dropout, Identity, nearest ×2 Upsample (as a grouped deconvolution of
-ones); in `forward`: `+`, torch.cat, torch.relu, torch.sigmoid, torch.flatten, `.flatten(1)`. Anything else raises ConvertError
+What it takes: Conv2d, ConvTranspose2d, BatchNorm2d (after a Conv2d), ReLU, ReLU6, LeakyReLU, Sigmoid,
+Softmax, MaxPool2d,
+AvgPool2d, AdaptiveAvgPool2d(1), Linear, Flatten, Dropout, Identity, nearest ×2 Upsample (as a grouped
+deconvolution of
+ones); in `forward`: `+`, torch.cat, torch.relu, torch.sigmoid, torch.flatten, `.flatten(1)`. Anything else
+raises ConvertError
 with the operation's name.
 """
 
@@ -85,12 +88,15 @@ class _Translator:
         assert weight is not None  # a convolution always has one
         return self._graph.convolution(
             name, bottom, weight, _array(module.bias), stride=_pair(module.stride), pad=_pair(module.padding),
-            groups=module.groups, dilation=_pair(module.dilation), transposed=isinstance(module, nn.ConvTranspose2d),
+            groups=module.groups, dilation=_pair(module.dilation), transposed=isinstance(module,
+            nn.ConvTranspose2d),
         )  # fmt: skip
 
     def _pooling(self, module: nn.MaxPool2d | nn.AvgPool2d, name: str, bottom: str) -> str:
         if isinstance(module, nn.AvgPool2d) and _pair(module.padding) != (0, 0):
-            raise ConvertError(f"{name}: frameworks disagree on padded average pooling; pad by a convolution instead")
+            raise ConvertError(
+                f"{name}: frameworks disagree on padded average pooling; pad by a convolution instead"
+            )
         stride = module.stride if module.stride is not None else module.kernel_size
         return self._graph.pooling(
             name, bottom, "MAX" if isinstance(module, nn.MaxPool2d) else "AVE", kernel=_pair(module.kernel_size),
@@ -105,14 +111,14 @@ class _Translator:
             return graph.eltwise(name, bottoms, "PROD")
         if target is torch.cat:
             axis = node.kwargs.get("dim", node.args[1] if len(node.args) > 1 else 0)
-            return graph.concat(name, bottoms, int(axis))  # type: ignore[arg-type]  # fx types arguments as anything
+            return graph.concat(name, bottoms, int(axis))
         if target in (torch.relu, nn.functional.relu, "relu"):
             return graph.relu(name, bottoms[0])
         if target in (torch.sigmoid, "sigmoid"):
             return graph.simple("Sigmoid", name, bottoms[0])
         if target in (torch.flatten, "flatten"):
             axis = node.kwargs.get("start_dim", node.args[1] if len(node.args) > 1 else 0)
-            return graph.flatten(name, bottoms[0], int(axis))  # type: ignore[arg-type]  # as above
+            return graph.flatten(name, bottoms[0], int(axis))
         raise ConvertError(f"{name}: '{target}' has no counterpart in OpenCV's Caffe importer")
 
 
@@ -137,7 +143,7 @@ def _trace(module: nn.Module, inputs: Mapping[str, Sequence[int]]) -> tuple[fx.G
         raise ConvertError(f"the module's forward depends on its data and cannot be traced: {error}") from error
     shapes: dict[str, torch.Size] = {}
 
-    class Recorder(fx.Interpreter):
+    class Recorder(fx.Interpreter):  # type: ignore[misc]  # torch is not followed by mypy
         def run_node(self, n: fx.Node) -> Any:
             result = super().run_node(n)
             if isinstance(result, torch.Tensor):

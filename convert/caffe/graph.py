@@ -1,7 +1,8 @@
 """A Caffe network, layer by layer, and the two files it is written to.
 
 Only layer types that OpenCV 4's Caffe importer knows. Every method adds a layer and returns the name of its output,
-which is what the next layer takes. Arrays are NCHW, weights [out, in/groups, height, width] (as in Caffe and PyTorch);
+which is what the next layer takes. Arrays are NCHW, weights [out, in/groups, height, width] (as in Caffe and
+PyTorch);
 a deconvolution's are [in, out/groups, height, width].
 
     graph = Graph("net", {"data": (1, 3, 224, 224)})
@@ -66,7 +67,9 @@ class Graph:
         self, name: str, bottom: str, weight: Array, bias: Array | None = None, *, stride: Pair = (1, 1),
         pad: Pair = (0, 0), groups: int = 1, dilation: Pair = (1, 1), transposed: bool = False,
     ) -> str:  # fmt: skip
-        """A convolution, or with `transposed` a deconvolution; depthwise when `groups` equals the input channels."""
+        """A convolution, or with `transposed` a deconvolution; depthwise when `groups` equals the input
+        channels.
+        """
         layer = self._layer("Deconvolution" if transposed else "Convolution", name, [bottom])
         param = layer.convolution_param
         param.num_output = weight.shape[1] * groups if transposed else weight.shape[0]
@@ -144,14 +147,18 @@ class Graph:
 
 
 def _halved(net: Any) -> Any:
-    """A copy whose weights are float16, the way OpenCV's importer reads them (a quarter of a per mille of error)."""
+    """A copy whose weights are float16, the way OpenCV's importer reads them (a quarter of a per mille of
+    error).
+    """
     half = type(net)()
     half.CopyFrom(net)
     for layer in half.layer:
         for blob in layer.blobs:
             values = np.asarray(blob.data, dtype=np.float32)
             if values.size and np.abs(values).max() > np.finfo(np.float16).max:
-                raise ConvertError(f"layer '{layer.name}' has weights beyond float16; export it with float32 weights")
+                raise ConvertError(
+                    f"layer '{layer.name}' has weights beyond float16; export it with float32 weights"
+                )
             blob.raw_data_type = FLOAT16
             blob.raw_data = values.astype("<f2").tobytes()
             del blob.data[:]

@@ -21,7 +21,8 @@ _PACKAGE = "edge_agent_caffe"
 # message: {field: (number, type)}; "*" before the type: repeated, "[]": repeated and packed.
 _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "BlobShape": {"dim": (1, "[]int64")},
-    "BlobProto": {"shape": (7, "BlobShape"), "data": (5, "[]float"), "raw_data_type": (10, "int32"), "raw_data": (12, "bytes")},
+    "BlobProto": {"shape": (7, "BlobShape"), "data": (5, "[]float"), "raw_data_type": (10, "int32"),
+    "raw_data": (12, "bytes")},
     "InputParameter": {"shape": (1, "*BlobShape")},
     "ConcatParameter": {"axis": (2, "int32")},
     "ConvolutionParameter": {
@@ -40,7 +41,8 @@ _MESSAGES: dict[str, dict[str, tuple[int, str]]] = {
     "ReLUParameter": {"negative_slope": (1, "float")},
     "SoftmaxParameter": {"axis": (2, "int32")},
     "LayerParameter": {
-        "name": (1, "string"), "type": (2, "string"), "bottom": (3, "*string"), "top": (4, "*string"), "blobs": (7, "*BlobProto"),
+        "name": (1, "string"), "type": (2, "string"), "bottom": (3, "*string"), "top": (4, "*string"),
+        "blobs": (7, "*BlobProto"),
         "concat_param": (104, "ConcatParameter"), "convolution_param": (106, "ConvolutionParameter"),
         "eltwise_param": (110, "EltwiseParameter"), "inner_product_param": (117, "InnerProductParameter"),
         "pooling_param": (121, "PoolingParameter"), "relu_param": (123, "ReLUParameter"),

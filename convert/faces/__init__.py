@@ -1,0 +1,7 @@
+"""The face network: data, training, Caffe export and evaluation."""
+
+from __future__ import annotations
+
+from convert.faces.commands import register
+
+__all__ = ["register"]

@@ -1,0 +1,104 @@
+"""The commands of the face network: `train-faces`, `to-caffe` and `evaluate-faces`."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+
+def _train(args: argparse.Namespace) -> int:
+    from convert.faces.train import TrainSettings, train
+
+    trainer = train(
+        TrainSettings(
+            dataset=args.dataset, checkpoint=args.checkpoint, minutes=args.minutes, sitting=args.sitting,
+            rate=args.rate, threads=args.threads, seed=args.seed,
+        )
+    )  # fmt: skip
+    print(f"{trainer.steps} steps in {trainer.seconds / 60:.1f} minutes; checkpoint: {args.checkpoint}")
+    return 0
+
+
+def _train_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
+    parser = subparsers.add_parser("train-faces", help="train the face network; resumes from its checkpoint")
+    parser.add_argument(
+        "--dataset", type=Path, required=True, help="folder with scenes/, mask/, gender/, faces.jsonl, manifest.csv"
+    )
+    parser.add_argument(
+        "--checkpoint", type=Path, required=True, help="file to resume from and to save to, every two minutes"
+    )
+    parser.add_argument(
+        "--minutes", type=float, default=60.0, help="the whole training's time (default: %(default)s)"
+    )
+    parser.add_argument(
+        "--sitting", type=float, metavar="MINUTES", help="stop earlier this time; a later call goes on"
+    )
+    parser.add_argument("--rate", type=float, default=2e-3, help="highest learning rate (default: %(default)s)")
+    parser.add_argument("--threads", type=int, default=1, help="threads that compute (default: %(default)s)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.set_defaults(run=_train)
+
+
+def _export(args: argparse.Namespace) -> int:
+    from convert.faces.export import to_caffe
+
+    prototxt, caffemodel = args.output / "face_detector.prototxt", args.output / "face_detector.caffemodel"
+    done = to_caffe(args.checkpoint, prototxt, caffemodel, fp16=args.fp16)
+    print(f"{prototxt}, {caffemodel}: {done.parameters} parameters, {done.bytes} bytes")
+    print(f"largest difference from PyTorch: {done.difference:.1e} with float32 weights")
+    if done.difference_fp16 is not None:
+        print(f"                                 {done.difference_fp16:.1e} with float16 weights, as written")
+    return 0
+
+
+def _export_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
+    parser = subparsers.add_parser("to-caffe", help="write a trained face network as Caffe files, and check them")
+    parser.add_argument("--checkpoint", type=Path, required=True, help="file written by train-faces")
+    parser.add_argument("--output", type=Path, required=True, help="folder for the two files")
+    parser.add_argument(
+        "--fp16", action=argparse.BooleanOptionalAction, default=True, help="weights as float16: half the bytes"
+    )
+    parser.set_defaults(run=_export)
+
+
+def _evaluate(args: argparse.Namespace) -> int:
+    import json
+
+    from convert.faces.evaluate import measure, report, table
+    from convert.faces.records import evaluation_scenes
+    from edge_agent.vision.store import ModelStore
+
+    scenes = evaluation_scenes(args.scenes, everything=args.all)
+    kinds = [(kind.partition(":")[0], int(kind.partition(":")[2] or 512)) for kind in args.detectors]
+    rows = report(measure(kinds, scenes, ModelStore(args.models)))
+    print(f"{len(scenes)} scenes, {sum(len(scene.boxes) for scene in scenes)} labelled faces\n")
+    print(table(rows))
+    if args.json:
+        args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _evaluate_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
+    parser = subparsers.add_parser("evaluate-faces", help="measure face detectors side by side on scenes")
+    parser.add_argument(
+        "--scenes", type=Path, required=True, metavar="DIR", help="folder with annotations.jsonl and images/"
+    )
+    parser.add_argument("--all", action="store_true", help="every scene, not only those that training leaves out")
+    parser.add_argument(
+        "--detectors", nargs="+", default=["edge_face:512", "res10:300", "yunet:320", "yunet:640"],
+        metavar="NAME[:WIDTH]",
+        help="detectors and the width of their input (default: %(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--models", type=Path, metavar="DIR", help="model folder with a manifest (default: the program's)"
+    )
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.set_defaults(run=_evaluate)
+
+
+def register(subparsers: argparse._SubParsersAction[Any]) -> None:
+    """Add the face network's commands."""
+    _train_arguments(subparsers)
+    _export_arguments(subparsers)
+    _evaluate_arguments(subparsers)

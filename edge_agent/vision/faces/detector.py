@@ -1,0 +1,46 @@
+"""What every face detector answers."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from edge_agent.types import Image
+
+Boxes = NDArray[np.float32]
+Scores = NDArray[np.float32]
+
+
+class FaceDetector(Protocol):
+    """Finds faces. One thread at a time: detectors keep buffers between calls."""
+
+    net_ms: float
+    """Milliseconds of the latest bare inference."""
+
+    def detect(self, image: Image) -> tuple[Boxes, Scores]:
+        """Find the faces of one image.
+
+        Args:
+            image: pixels [H, W, 3], uint8, BGR, of any size.
+
+        Returns:
+            Boxes, float32 [N, 4], x1 y1 x2 y2 in pixels of `image`, inside it and never empty; scores,
+            float32 [N], 0 to 1,
+            best first.
+        """
+        ...
+
+
+def tidy(boxes: Boxes, scores: Scores, width: int, height: int) -> tuple[Boxes, Scores]:
+    """Clip boxes [N, 4] to an image's size, drop those that nothing (or less than a pixel) is left of, sort
+    by score.
+    """
+    boxes = boxes.astype(np.float32, copy=True)
+    np.clip(boxes[:, 0::2], 0, width, out=boxes[:, 0::2])
+    np.clip(boxes[:, 1::2], 0, height, out=boxes[:, 1::2])
+    good = (boxes[:, 2] - boxes[:, 0] >= 1.0) & (boxes[:, 3] - boxes[:, 1] >= 1.0) & np.isfinite(scores)
+    boxes, scores = boxes[good], scores[good].astype(np.float32)
+    order = np.argsort(-scores, kind="stable")
+    return boxes[order], scores[order]
