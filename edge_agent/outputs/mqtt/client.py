@@ -21,6 +21,9 @@ _LOG = logging.getLogger(__name__)
 STABLE_AFTER = 10.0
 """Seconds a connection must hold before the next pause begins at the shortest again."""
 
+_SUSPICIOUS = 3
+"""Short connections in a row after which another client of the same id is suspected."""
+
 
 class Listener(Protocol):
     """Told what happens, in the network thread: must be quick and must not raise.
@@ -81,6 +84,7 @@ class Link:
         self._stopping = threading.Event()
         self._session: _Session | None = None
         self._number = 0
+        self._short = 0  # connections in a row that did not last
         self._reason: str | None = "not connected yet"
         self._logged: str | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
@@ -175,8 +179,9 @@ class Link:
         lasted = time.monotonic() - began
         self._listener.on_down(session.number)
         reason = session.farewell or "the connection to the broker was lost"
-        if lasted < STABLE_AFTER:
-            reason += f" soon after it began: does another client use the id {self._identity}?"
+        self._short = self._short + 1 if lasted < STABLE_AFTER else 0
+        if self._short >= _SUSPICIOUS:
+            reason += f", again soon after it began: does another client use the id {self._identity}?"
         return _End(reason, lasted=lasted)
 
     def _wire(self, session: _Session) -> None:

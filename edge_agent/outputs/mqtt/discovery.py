@@ -23,7 +23,6 @@ EVENT_TYPES = ("started", "ended", "replayed_started", "replayed_ended")
 _EVENT_TEMPLATE = (
     "{{ dict(value_json, event_type=('replayed_' if value_json.replayed else '') ~ value_json.type) | tojson }}"
 )
-_LONGEST_STATE = 255  # Home Assistant takes no longer state
 
 
 def discovery_message(topics: Topics, device: DeviceSettings, *, snapshots: bool, ranges: Ranges) -> bytes:
@@ -153,7 +152,7 @@ def _readings(topics: Topics) -> dict[str, dict[str, Any]]:
             "platform": "sensor",
             "name": "Health reason",
             "icon": "mdi:information-outline",
-            "value_template": "{{ (value_json.reason or '-')[:%d] }}" % _LONGEST_STATE,
+            "value_template": "{{ (value_json.reason or '-')[:255] }}",
             **diagnostic,
         },
     }

@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, WithJsonSchema
 
 from ...types import Violation
+from .discovery_schema import discovery_schema
 
 ONLINE = "online"
 OFFLINE = "offline"
@@ -209,6 +210,7 @@ def schemas() -> dict[str, dict[str, Any]]:
         name: model.model_json_schema(by_alias=True, mode="serialization")
         for name, model in (("status", StatusPayload), ("violation", ViolationPayload))
     }
+    found["discovery"] = discovery_schema()
     for name, (kind, description) in _TEXTS.items():
         found[name] = {**TypeAdapter(kind).json_schema(), "description": description}
     return {

@@ -142,25 +142,38 @@ class Worker:
             outbox.close()
 
     def _take_in(self, outbox: Outbox, sender: Sender, news: list[News]) -> None:
-        """Commit what must not be lost first, then see to the rest in its order."""
-        drafts = [draft for item in news if isinstance(item, Notice) for draft in self._drafts(item)]
-        if drafts:
-            outbox.append(drafts)
-        acks = [(a.mid, a.refusal) for a in news if isinstance(a, Ack) and a.session == self._session]
-        if acks:
-            sender.acknowledged(acks)
+        """See to the news in their order; what must not be lost is committed in as few steps as that allows."""
+        drafts: list[Draft] = []
+        acks: list[tuple[int, str | None]] = []
+
+        def settle() -> None:
+            if drafts:
+                outbox.append(drafts)
+                drafts.clear()
+            if acks:
+                sender.acknowledged(acks)
+                acks.clear()
+
         for item in news:
-            if isinstance(item, Up):
+            if isinstance(item, Notice):
+                drafts += self._drafts(item)
+            elif isinstance(item, Ack):
+                if item.session == self._session:
+                    acks.append((item.mid, item.refusal))
+            elif isinstance(item, Up):
+                settle()  # what was recorded before the connection counts as replayed, what comes after as live
                 self._session = item.session
                 self._introduce()
                 sender.connected()
             elif isinstance(item, Down):
+                settle()
                 if item.session == self._session:
                     sender.disconnected()
             elif isinstance(item, Incoming):
                 self._receive(item)
             elif isinstance(item, SwitchChanged):
                 self._publish_switch(item.name)
+        settle()
         if self._status is not self._told:
             self._publish_status()
         outbox.tend()

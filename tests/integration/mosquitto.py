@@ -1,0 +1,296 @@
+"""What the tests with a real broker need: mosquitto itself, a subscriber that checks all it sees, and a gate."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import selectors
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jsonschema
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+from edge_agent.outputs.mqtt.payloads import schemas
+
+PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
+LOOPBACK = "127.0.0.1"
+PATIENCE = 20.0
+"""Seconds after which a condition that should have come true has failed."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def wait_until(condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> None:
+    """Wait for something that happens in another thread or process, and fail with `what` if it does not."""
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline, f"waited {timeout:g} s in vain: {what}"
+        time.sleep(0.005)
+
+
+class Mosquitto:
+    """One broker on a free loopback port; can be killed and started again on the same port."""
+
+    def __init__(self, folder: Path, *lines: str, port: int | None = None) -> None:
+        """`lines`: configuration of its listener; anonymous unless they tell otherwise."""
+        assert PROGRAM is not None
+        self.port = port or free_port()
+        self._config = folder / f"mosquitto-{self.port}.conf"
+        self.log = folder / f"mosquitto-{self.port}.log"
+        own = list(lines)
+        if not any(line.startswith("allow_anonymous") for line in own):
+            own.append("allow_anonymous true")
+        head = ["persistence false", "user root", "log_type all", "max_queued_messages 100000"]
+        self._config.write_text("\n".join([*head, f"listener {self.port} {LOOPBACK}", *own]) + "\n")
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> Mosquitto:
+        with self.log.open("ab") as log:
+            self._process = subprocess.Popen([str(PROGRAM), "-c", str(self._config)], stdout=log, stderr=log)
+        wait_until(self._listens, f"mosquitto listens on {self.port}: {self.log.read_text(errors='replace')}")
+        return self
+
+    def _listens(self) -> bool:
+        assert self._process is not None and self._process.poll() is None, self.log.read_text(errors="replace")
+        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=1):
+            return True
+        return False
+
+    def kill(self, sign: signal.Signals = signal.SIGKILL) -> None:
+        if self._process is not None:
+            self._process.send_signal(sign)
+            self._process.wait(10)
+            self._process = None
+
+
+def make_password_file(folder: Path, **users: str) -> Path:
+    """A password file for mosquitto; readable for its own user too."""
+    path = folder / "passwords"
+    path.touch()
+    for user, password in users.items():
+        subprocess.run(["mosquitto_passwd", "-b", str(path), user, password], check=True)
+    return path
+
+
+def make_certificates(folder: Path) -> None:
+    """ca.crt, and signed by it server.crt and .key for 127.0.0.1 and localhost, client.crt and .key."""
+
+    def openssl(*arguments: str) -> None:
+        subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
+
+    curve = ("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes")
+    openssl("req", "-x509", *curve, "-keyout", "ca.key", "-out", "ca.crt", "-days", "2", "-subj", "/CN=Test CA")
+    (folder / "server.ext").write_text("subjectAltName=IP:127.0.0.1,DNS:localhost\n")
+    (folder / "client.ext").write_text("extendedKeyUsage=clientAuth\n")
+    for name in ("server", "client"):
+        openssl("req", *curve, "-keyout", f"{name}.key", "-out", f"{name}.csr", "-subj", f"/CN={name}")
+        signing = ("-CA", "ca.crt", "-CAkey", "ca.key", "-CAcreateserial", "-days", "2")
+        openssl("x509", "-req", "-in", f"{name}.csr", *signing, "-extfile", f"{name}.ext", "-out", f"{name}.crt")
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A message as the subscriber got it."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+    @property
+    def json(self) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(self.payload)
+        return found
+
+
+_VALIDATORS = {
+    name: jsonschema.Draft202012Validator(schema, format_checker=jsonschema.FormatChecker())
+    for name, schema in schemas().items()
+}
+_NAMES = {
+    "availability": "availability",
+    "status": "status",
+    "violation": "violation",
+    "detection/state": "switch",
+    "mute/state": "switch",
+    "threshold/state": "threshold",
+    "cooldown/state": "cooldown",
+}
+
+
+def check_payload(topic: str, payload: bytes) -> None:
+    """Validate a message of the device against the published schemas; fails for a topic that nobody documented."""
+    if topic.endswith(("/set", "/buzzer/test")) or topic == "homeassistant/status":
+        return  # said to the device, not by it
+    if topic.startswith("homeassistant/device/"):
+        name = "discovery"
+    else:
+        leaf = topic.split("/", 2)[2]
+        if leaf == "snapshot":
+            assert payload[:2] == b"\xff\xd8", "a snapshot is a JPEG"
+            return
+        name = _NAMES[leaf]
+    value = payload.decode() if name in ("availability", "switch") else json.loads(payload)
+    _VALIDATORS[name].validate(value)
+
+
+class Subscriber:
+    """Keeps what the broker delivers, in order; each message is validated when `close` or `check` is called."""
+
+    def __init__(self, port: int, **options: Any) -> None:
+        """`options`: `transport`, `username`, `password`, `ca` for brokers that want them."""
+        self.seen: list[Seen] = []
+        self.ready = threading.Event()
+        self._port = port
+        self._client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=f"subscriber-{port}", transport=options.get("transport", "tcp")
+        )
+        if "username" in options:
+            self._client.username_pw_set(options["username"], options["password"])
+        if "ca" in options:
+            self._client.tls_set(ca_certs=str(options["ca"]))
+        self._client.on_connect = lambda client, *_: client.subscribe([("edge_agent/#", 1), ("homeassistant/#", 1)])
+        self._client.on_subscribe = lambda *_: self.ready.set()
+        self._client.on_disconnect = lambda *_: self.ready.clear()
+        self._client.on_message = lambda _c, _u, m: self.seen.append(Seen(m.topic, bytes(m.payload), m.retain))
+        self._client.connect(LOOPBACK, port)
+        self._client.loop_start()
+        assert self.ready.wait(PATIENCE)
+
+    def reconnect(self) -> None:
+        """Come back to a broker that was restarted."""
+        self._client.loop_stop()
+        self._client.reconnect()
+        self._client.loop_start()
+        assert self.ready.wait(PATIENCE)
+
+    def publish(self, topic: str, payload: str | bytes, *, retain: bool = False) -> None:
+        self._client.publish(topic, payload, qos=1, retain=retain).wait_for_publish(PATIENCE)
+
+    def on(self, end: str) -> list[Seen]:
+        """Messages whose topic ends so."""
+        return [message for message in list(self.seen) if message.topic.endswith(end)]
+
+    def violations(self) -> list[dict[str, Any]]:
+        return [message.json for message in self.on("/violation")]
+
+    def wait(self, condition: Callable[[], Any], what: str, timeout: float = PATIENCE) -> None:
+        wait_until(condition, f"{what}; seen: {[m.topic for m in self.seen[-8:]]}", timeout)
+
+    def check(self) -> None:
+        for message in list(self.seen):
+            if message.payload:
+                check_payload(message.topic, message.payload)
+
+    def close(self) -> None:
+        self._client.disconnect()
+        self._client.loop_stop()
+        self.check()
+
+
+class Gate:
+    """A TCP relay in front of the broker: cuts connections, lets none through, or swallows all bytes."""
+
+    def __init__(self, target: int) -> None:
+        self._target = target
+        self._listener = socket.create_server((LOOPBACK, 0))
+        self.port: int = self._listener.getsockname()[1]
+        self._selector = selectors.DefaultSelector()
+        self._selector.register(self._listener, selectors.EVENT_READ)
+        self._peers: dict[socket.socket, socket.socket] = {}
+        self._lock = threading.Lock()
+        self._open = True
+        self._stalled = False
+        self._end = False
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def shut(self) -> None:
+        """Cut everything; nobody gets through until `open`."""
+        with self._lock:
+            self._open = False
+            for peer in list(self._peers):
+                self._drop(peer)
+
+    def open(self) -> None:
+        with self._lock:
+            self._open = True
+            self._stalled = False
+
+    def stall(self) -> None:
+        """Keep connections and take new ones, but pass on nothing: a network that has silently died."""
+        with self._lock:
+            self._stalled = True
+
+    def close(self) -> None:
+        self._end = True
+        self._thread.join(5)
+        for peer in [*self._peers, self._listener]:
+            peer.close()
+
+    def _run(self) -> None:
+        while not self._end:
+            for key, _ in self._selector.select(0.02):
+                with self._lock:
+                    if key.fileobj is self._listener:
+                        self._accept()
+                    elif not self._stalled:
+                        self._relay(key.fileobj)  # type: ignore[arg-type]  # only sockets are registered
+            if self._stalled:
+                time.sleep(0.01)
+
+    def _accept(self) -> None:
+        inner, _ = self._listener.accept()
+        if not self._open:
+            inner.close()
+            return
+        try:
+            outer = socket.create_connection((LOOPBACK, self._target), timeout=5)
+        except OSError:
+            inner.close()
+            return
+        for one, other in ((inner, outer), (outer, inner)):
+            self._peers[one] = other
+            self._selector.register(one, selectors.EVENT_READ)
+
+    def _relay(self, source: socket.socket) -> None:
+        other = self._peers.get(source)
+        if other is None:
+            return
+        try:
+            data = source.recv(65536)
+            if data:
+                other.sendall(data)
+        except OSError:
+            data = b""
+        if not data:
+            self._drop(source)
+
+    def _drop(self, source: socket.socket) -> None:
+        for peer in (source, self._peers.get(source)):
+            if peer is not None and self._peers.pop(peer, None) is not None:
+                self._selector.unregister(peer)
+                peer.close()
+
+
+@contextlib.contextmanager
+def running(broker: Mosquitto) -> Iterator[Mosquitto]:
+    broker.start()
+    try:
+        yield broker
+    finally:
+        broker.kill()
