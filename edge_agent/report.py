@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from edge_agent import __version__
-from edge_agent.camera.thread import CameraStats
+from edge_agent.camera.stats import CameraStats
 from edge_agent.outputs.mqtt.payloads import FrameRates, OutboxStatus, StatusPayload, TodayCounts
 from edge_agent.service.health import Health
 from edge_agent.service.statistics import StatisticsSnapshot

@@ -1,0 +1,202 @@
+"""The worker: paces, pauses, skips what is stale, and survives a frame that OpenCV chokes on."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable
+from datetime import datetime, timezone
+from typing import cast
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_agent.camera.slot import FrameSlot
+from edge_agent.chain import Chain, FrameResult
+from edge_agent.config import Settings
+from edge_agent.outputs.switches import Switches
+from edge_agent.service.notify import Notifier
+from edge_agent.service.progress import ProgressWatchdog
+from edge_agent.service.statistics import Statistics
+from edge_agent.types import Frame, Person, Verdict, Violation, ViolationNotice, ViolationType
+from edge_agent.vision.networks import StageTimes
+from edge_agent.worker import Worker
+
+NOTICE = ViolationNotice(
+    Violation(
+        "id", ViolationType.ENDED, Verdict.NO_MASK, 1, 0.9, 3, None, (0, 0, 1, 1), datetime.now(timezone.utc), 0.0
+    ),
+    alarm=False,
+)
+
+
+class ScriptedPeople:
+    def persons(self, _now: float) -> list[Person]:
+        return []
+
+
+class ScriptedChain:
+    """Stands in for the networks: what is tested here is the loop around them."""
+
+    def __init__(self) -> None:
+        self.seen: list[int] = []
+        self.cleared = 0
+        self.idled = 0
+        self.fail: Callable[[int], Exception | None] = lambda _index: None
+        self.people = ScriptedPeople()
+
+    def process(self, frame: Frame) -> FrameResult:
+        error = self.fail(frame.index)
+        if error is not None:
+            raise error
+        self.seen.append(frame.index)
+        return FrameResult(True, (), (), (), StageTimes(faces=1.0))
+
+    def idle(self, _now: float) -> tuple[ViolationNotice, ...]:
+        self.idled += 1
+        return ()
+
+    def clear(self, _now: float) -> tuple[ViolationNotice, ...]:
+        self.cleared += 1
+        return (NOTICE,)
+
+
+class Rig:
+    def __init__(self, *, live: bool, max_fps: float = 1000.0) -> None:
+        self.chain = ScriptedChain()
+        self.slot = FrameSlot(block=not live)
+        self.switches = Switches.from_settings(None, Settings())
+        self.delivered: list[ViolationNotice] = []
+        self.statistics = Statistics()
+        self.worker = Worker(
+            cast(Chain, self.chain),
+            self.slot,
+            live=live,
+            max_fps=max_fps,
+            max_age=1.0,
+            switches=self.switches,
+            deliver=self.delivered.append,
+            statistics=self.statistics,
+            watchdog=ProgressWatchdog(Notifier()),
+        )
+
+    def put(self, index: int, age: float = 0.0) -> None:
+        image = np.zeros((8, 8, 3), np.uint8)
+        self.slot.put(Frame(index, image, time.monotonic() - age, datetime.now(timezone.utc)))
+
+    def finish(self) -> None:
+        self.slot.wait_taken(5)
+        self.worker.halt()
+        self.worker.join(5)
+        assert not self.worker.is_alive()
+
+
+def until(condition: Callable[[], bool], seconds: float = 5.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+def test_every_frame_of_a_file_is_looked_at_in_order() -> None:
+    rig = Rig(live=False)
+    rig.worker.start()
+    for index in range(50):
+        rig.put(index)
+    rig.finish()
+    assert rig.chain.seen == list(range(50))
+    assert rig.statistics.snapshot().processed == 50
+
+
+def test_a_stale_frame_is_not_looked_at() -> None:
+    rig = Rig(live=True)
+    rig.worker.start()
+    rig.put(1, age=5.0)
+    until(lambda: rig.worker.stale == 1)
+    rig.put(2)
+    rig.finish()
+    assert rig.chain.seen == [2]
+
+
+def test_frames_are_paced_and_the_newest_is_taken() -> None:
+    rig = Rig(live=True, max_fps=10)
+    rig.worker.start()
+    end = time.monotonic() + 1.0
+    index = 0
+    while time.monotonic() < end:
+        rig.put(index)
+        index += 1
+        time.sleep(0.004)
+    rig.finish()
+    # a busy machine makes them fewer, nothing may make them more
+    assert 1 <= len(rig.chain.seen) <= 12
+    assert rig.chain.seen == sorted(rig.chain.seen)
+
+
+def test_switched_off_everything_open_ends_and_the_networks_rest() -> None:
+    rig = Rig(live=True)
+    rig.worker.start()
+    rig.put(1)
+    until(lambda: rig.chain.seen == [1])
+    rig.switches.set("detection", False)
+    rig.put(2)
+    until(lambda: rig.chain.cleared == 1)
+    rig.put(3)
+    rig.slot.wait_taken(5)
+    assert rig.delivered == [NOTICE]
+    rig.switches.set("detection", True)
+    rig.put(4)
+    until(lambda: rig.chain.seen[-1] == 4)
+    rig.finish()
+    assert rig.chain.seen == [1, 4]
+
+
+def test_without_frames_people_are_still_let_go() -> None:
+    rig = Rig(live=True)
+    rig.worker.start()
+    until(lambda: rig.chain.idled >= 1)
+    rig.finish()
+
+
+def test_a_frame_that_opencv_chokes_on_is_skipped() -> None:
+    rig = Rig(live=False)
+    rig.chain.fail = lambda index: cv2.error("bad frame") if index == 3 else None
+    rig.worker.start()
+    for index in range(6):
+        rig.put(index)
+    rig.finish()
+    assert rig.chain.seen == [0, 1, 2, 4, 5]
+    assert not rig.worker.failed
+
+
+def test_when_every_frame_fails_the_worker_gives_up_and_says_so() -> None:
+    rig = Rig(live=False)
+    rig.chain.fail = lambda _index: cv2.error("bad frame")
+    rig.worker.start()
+    feeder = threading.Thread(target=lambda: [rig.put(index) for index in range(30)], daemon=True)
+    feeder.start()
+    rig.worker.join(10)
+    rig.slot.close()
+    assert rig.worker.failed
+    assert rig.delivered == [NOTICE]
+
+
+def test_an_error_of_ours_ends_the_worker_and_open_violations(caplog: pytest.LogCaptureFixture) -> None:
+    rig = Rig(live=False)
+    rig.chain.fail = lambda _index: ZeroDivisionError()
+    rig.worker.start()
+    rig.put(1)
+    rig.worker.join(5)
+    assert rig.worker.failed
+    assert rig.delivered == [NOTICE]
+    assert "started afresh" in caplog.text
+
+
+def test_a_closed_slot_ends_the_worker() -> None:
+    rig = Rig(live=False)
+    rig.worker.start()
+    rig.slot.close()
+    rig.worker.join(5)
+    assert not rig.worker.is_alive()
+    assert not rig.worker.failed

@@ -1,0 +1,68 @@
+"""The mask classifier runs the shipped network, and refuses one of another shape."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from skimage import data
+
+from edge_agent.errors import ModelError
+from edge_agent.types import Verdict
+from edge_agent.vision.manifest import ModelEntry, ModelFile
+from edge_agent.vision.mask import MaskClassifier
+from edge_agent.vision.store import ModelStore, bundled_directory
+from edge_agent.vision.tflite import TFLiteModel, available_runtimes
+
+FACE = (165.0, 70.0, 285.0, 225.0)
+"""Where the face of scikit-image's astronaut (NASA, public domain) is."""
+
+
+def entry() -> ModelEntry:
+    return ModelStore(bundled_directory()).entry("mask_detector")
+
+
+def path() -> Path:
+    return ModelStore(bundled_directory()).paths("mask_detector")[0]
+
+
+@pytest.mark.parametrize("runtime", available_runtimes())
+def test_a_bare_face_is_bare_in_every_runtime(runtime: str) -> None:
+    classifier = MaskClassifier(path(), entry(), runtime=runtime)  # type: ignore[arg-type]
+    assert classifier.runtime == runtime
+    scores = classifier.classify(np.ascontiguousarray(data.astronaut()[:, :, ::-1]), FACE)
+    assert scores is not None
+    assert scores.label is Verdict.NO_MASK
+    assert scores.mask + scores.no_mask + scores.incorrect == pytest.approx(1.0, abs=0.02)
+    assert classifier.net_ms > 0
+
+
+def test_a_box_without_a_pixel_has_no_answer() -> None:
+    classifier = MaskClassifier(path(), entry())
+    image = np.zeros((100, 100, 3), np.uint8)
+    assert classifier.classify(image, (200, 200, 300, 300)) is None
+    assert classifier.classify(image, (10, 10, 10, 50)) is None
+    assert classifier.classify(image, (-50, -50, 20, 20)) is not None
+
+
+def test_at_least_one_runtime_is_installed_and_an_unknown_delegate_is_named(tmp_path: Path) -> None:
+    assert available_runtimes()
+    with pytest.raises(ModelError, match="delegate"):
+        TFLiteModel(path(), delegate=tmp_path / "none.so")
+
+
+@pytest.mark.parametrize("content", [b"", b"TFL3 is not enough", b"\x1c\0\0\0TFL3" + b"\0" * 64])
+def test_a_damaged_file_is_a_model_error(tmp_path: Path, content: bytes) -> None:
+    broken = tmp_path / "broken.tflite"
+    broken.write_bytes(content)
+    made = ModelEntry(
+        name="x",
+        role="mask",
+        bundled=True,
+        licence="",
+        source="",
+        files=(ModelFile(file="broken.tflite", sha256="0" * 64),),
+    )
+    with pytest.raises(ModelError, match=r"broken\.tflite"):
+        MaskClassifier(broken, made)
