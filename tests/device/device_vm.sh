@@ -465,9 +465,12 @@ run_nspawn() {
   mount -t overlay overlay -o "lowerdir=$R,upperdir=$W/up,workdir=$W/work" "$W/root"
   flock -u 9
   tail -n +1 -s 0.1 -f "$W/boxdir/console" 9>&- & TPID=$!
-  timeout -k 5 "$TIMEOUT" systemd-nspawn -q -D "$W/root" --boot --register=no --keep-unit --private-network \
-    -M "box$$" --bind="$W/boxdir:/srv/boxdir" </dev/null >"$W/nspawn.log" 2>&1 & QPID=$!
-  wait $QPID || true; QPID=
+  local rc=133
+  while [ $rc = 133 ]; do                               # 133: the container wants to be started again
+    timeout -k 5 "$TIMEOUT" systemd-nspawn -q -D "$W/root" --boot --register=no --keep-unit --private-network \
+      -M "box$$" --bind="$W/boxdir:/srv/boxdir" </dev/null >"$W/nspawn.log" 2>&1 & QPID=$!
+    rc=0; wait $QPID || rc=$?; QPID=
+  done
   sleep 0.4; kill $TPID 2>/dev/null; wait $TPID 2>/dev/null || true; TPID=; collect "$W/boxdir/out.tar"
   [ -s "$W/boxdir/rc" ] || { say "no exit status from the box"; tail -5 "$W/nspawn.log" >&2; exit 124; }
   exit "$(cat "$W/boxdir/rc")"

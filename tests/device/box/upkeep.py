@@ -14,7 +14,7 @@ from steps import RebootStep, run, sh, wait_for
 SETTINGS = """\
 device: {id: box}
 camera: {source: /srv/job/project/clip.mp4, width: 640, height: 480, fps: 10}
-vision: {gender: {enabled: false}}
+vision: {face: {detector: res10}, gender: {enabled: false}}
 violations: {cooldown: 0}
 buzzer: {driver: simulated}
 mqtt: {host: 127.0.0.1, username: edge, reconnect_max: 2, status_interval: 2}
@@ -136,12 +136,13 @@ def bad_configuration() -> None:
 
 def reboot() -> None:
     """reboot"""
-    Path("/var/tmp/boot").write_text(BOOT_ID.read_text() + show("MainPID"))
+    Path("/var/tmp/boot").write_text(BOOT_ID.read_text())
     raise RebootStep
 
 
 def booted() -> None:
     """after the reboot: READY by itself, events come"""
+    assert BOOT_ID.read_text() != Path("/var/tmp/boot").read_text(), "it did not reboot"
     wait_for("READY", device.active, 60)
     broker.up()
     mark = broker.mark()
