@@ -35,6 +35,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
                          help="folder of the manifest and the files (default: the project's)")
     measure.add_argument("--threshold", type=float, help="default: the manifest's")
     measure.add_argument("--plots", type=Path, metavar="DIR", help="write pictures of the figures there")
+    measure.add_argument("--card", type=Path, metavar="FILE", help="write the figures into this model card")
     measure.add_argument("--json", action="store_true", help="print JSON instead of tables")
     measure.set_defaults(run=_evaluate)
 
@@ -70,6 +71,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from convert.errors import ConvertError
+    from convert.gender.card import update
     from convert.gender.evaluate import evaluate, show
     from convert.gender.plots import draw
     from convert.gender.records import load_faces
@@ -95,6 +97,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     report = evaluate(classifier, args.model, faces, threshold, speed)
     if args.plots is not None:
         draw(report, args.plots)
+    if args.card is not None:
+        update(args.card, report)
     if args.json:
         print(json.dumps(report.as_dict(), indent=1))
     else:

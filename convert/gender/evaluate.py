@@ -66,7 +66,8 @@ def evaluate(
             for kind, of_kind in members.items()
         }
         gaps = {kind: largest_gap(right, members[kind]) for kind in ("gender", "race", "age")}
-        conditions.append(Condition(name, rows, gaps, calibration_error(sure.astype(np.float32), right), right, sure))
+        error = calibration_error(sure.astype(np.float32), right)
+        conditions.append(Condition(name, rows, gaps, error, right, sure))
     return Report(model, threshold, tuple(conditions), speed)
 
 

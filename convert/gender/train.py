@@ -42,6 +42,8 @@ class Settings:
     average: float = 0.998
     """Decay of the running average of the weights, which is what is kept."""
     small_size: int = 65
+    """Odd at every stride (65, 33, 17, 9, 5), where Keras pads both sides alike as Caffe always does: the ImageNet
+    weights begin on the grid they were trained on."""
     small_part: float = 0.4
     """Small crops for this part of the time: three times as many faces are seen in it."""
     seed: int = 1

@@ -15,6 +15,7 @@ from convert.gender.augment import degraded_crop, plain_crops, training_batches
 from convert.gender.records import AGES, RACES, SEXES, load_faces
 
 COUNT = 60
+LANDMARKS = [[70, 60], [130, 60], [100, 90], [75, 115], [125, 115]]
 
 
 def write_dataset(folder: Path, *, twins: bool = True) -> None:
@@ -35,7 +36,7 @@ def write_dataset(folder: Path, *, twins: bool = True) -> None:
                 {"file": name, "task": "gender", "label": sex, "age": "03-Sep" if number % 3 else "20-29",
                  "race": RACES[number % 7], "group": ""}
             )  # fmt: skip
-            found = {"box": [25, 10, 175, 150], "landmarks": [[70, 60], [130, 60], [100, 90], [75, 115], [125, 115]]}
+            found = {"box": [25, 10, 175, 150], "landmarks": LANDMARKS}
             aside = {"box": [0, 0, 30, 40], "landmarks": [[5, 10], [20, 10], [12, 18], [6, 28], [19, 28]]}
             faces.write(json.dumps({"file": name, "faces": [] if number == 5 else [aside, found]}) + "\n")
     rows.append({"file": "mask/x.jpg", "task": "mask", "label": "with_mask", "age": "", "race": "", "group": ""})

@@ -1,0 +1,55 @@
+"""The measured part of the gender network's card, written from a report between two markers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+from convert.errors import ConvertError
+from convert.gender.evaluate import Report
+
+_BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
+
+
+def update(card: Path, report: Report) -> None:
+    """Replace what stands between the markers of a card.
+
+    Raises:
+        ConvertError: the card can't be read or has no markers.
+    """
+    try:
+        text = card.read_text(encoding="utf-8")
+    except OSError as error:
+        raise ConvertError(f"can't read the card {card}: {error.strerror}") from error
+    head, begin, rest = text.partition(_BEGIN)
+    _, end, tail = rest.partition(_END)
+    if not (begin and end):
+        raise ConvertError(f"{card} lacks the lines {_BEGIN} and {_END}")
+    card.write_text(f"{head}{_BEGIN}\n\n{measured(report)}\n\n{_END}{tail}", encoding="utf-8")
+
+
+def measured(report: Report) -> str:
+    """A report in Markdown."""
+    return "\n".join(_lines(report))
+
+
+def _lines(report: Report) -> Iterator[str]:
+    if report.speed is not None:
+        yield (
+            "{ms:.1f} ms a face on one x86 core, {ratio:.2f} of the time of Levi and Hassner's network in the same "
+            "run ({levi_hassner_ms:.1f} ms).".format(**report.speed)
+        )
+        yield ""
+    yield f"Threshold {report.threshold:g}. In brackets 95 % intervals (Wilson; for gaps bootstrap)."
+    for condition in report.conditions:
+        yield from ("", f"### {condition.name.capitalize()} faces", "")
+        yield "| group | faces | right, all counted | coverage | right among answered |"
+        yield "| --- | --- | --- | --- | --- |"
+        for kind, rows in condition.rows.items():
+            for row in rows:
+                name = row.name if kind == "all" else f"{kind}: {row.name}"
+                yield f"| {name} | {row.right.count} | {row.right} | {row.coverage} | {row.right_answered} |"
+        yield ""
+        for kind, gap in condition.gaps.items():
+            yield f"* Largest gap in accuracy by {kind}: {gap.gap}, {gap.best} over {gap.worst}."
+        yield f"* Expected calibration error: {condition.calibration:.3f}."

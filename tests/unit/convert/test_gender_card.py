@@ -1,0 +1,62 @@
+"""The card's figures come from the report, between its markers, and nothing else is touched."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.errors import ConvertError
+from convert.gender.card import update
+from convert.gender.evaluate import Condition, Report
+from convert.gender.measure import largest_gap, row
+
+
+@pytest.fixture
+def report() -> Report:
+    right = np.arange(100) % 10 != 0
+    sure = np.linspace(0.5, 1.0, 100)
+    halves = {"first": np.arange(100) < 50, "second": np.arange(100) >= 50}
+    by_race = [row(name, right[member], sure[member], 0.8) for name, member in halves.items()]
+    rows = {"all": [row("all", right, sure, 0.8)], "race": by_race}
+    condition = Condition("bare", rows, {"race": largest_gap(right, halves)}, 0.02, right, sure)
+    return Report("gender_net", 0.8, (condition,), {"ms": 3.0, "levi_hassner_ms": 20.0, "ratio": 0.15})
+
+
+def test_figures_replace_what_stood_between_the_markers(tmp_path: Path, report: Report) -> None:
+    card = tmp_path / "card.md"
+    card.write_text("before\n<!-- measured: begin -->\nlast year\n<!-- measured: end -->\nafter\n", encoding="utf-8")
+
+    update(card, report)
+    update(card, report)
+
+    text = card.read_text(encoding="utf-8")
+    assert text.startswith("before\n")
+    assert text.endswith("\nafter\n")
+    assert "last year" not in text
+    assert text.count("### Bare faces") == 1
+    assert "| all | 100 | 0.900 (0.826–0.945) | 0.400 (" in text
+    assert "| race: first | 50 |" in text
+    assert "0.15 of the time" in text
+
+
+def test_a_card_without_markers_is_refused(tmp_path: Path, report: Report) -> None:
+    card = tmp_path / "card.md"
+    card.write_text("nothing here", encoding="utf-8")
+
+    with pytest.raises(ConvertError, match="measured: begin"):
+        update(card, report)
+    assert card.read_text(encoding="utf-8") == "nothing here"
+
+
+def test_a_missing_card_is_named(tmp_path: Path, report: Report) -> None:
+    with pytest.raises(ConvertError, match="none\\.md"):
+        update(tmp_path / "none.md", report)
+
+
+def test_json_has_no_arrays_and_no_nan(report: Report) -> None:
+    found = report.as_dict()["conditions"]["bare"]
+
+    assert found["groups"]["all"]["all"]["right"]["value"] == pytest.approx(0.9)
+    assert found["largest_gaps"]["race"]["best"] in ("first", "second")
