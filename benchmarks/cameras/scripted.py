@@ -42,6 +42,7 @@ class ScriptedCamera:
         self.open_now = 0
         self.most_open = 0
         self.hanging = 0
+        self.plugged = 0
         self._lock = threading.Lock()
         self._wake = threading.Event()
         self._noise = np.random.default_rng(1)
@@ -60,6 +61,10 @@ class ScriptedCamera:
         self.hanging += 1
         self._wake.wait()
         self.hanging -= 1
+
+    def cut(self) -> None:
+        """Let every handle that is open now read nothing any more."""
+        self.plugged += 1
 
     def picture(self) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
         """Return a noisy picture."""
@@ -93,6 +98,7 @@ class ScriptedSource:
     def __init__(self, camera: ScriptedCamera) -> None:
         self._camera = camera
         self._open = False
+        self._plugged = 0
 
     def open(self) -> None:
         camera = self._camera
@@ -102,12 +108,13 @@ class ScriptedSource:
         if camera.mode == "absent":
             raise CameraError("the scripted camera is not attached")
         self._open = True
+        self._plugged = camera.plugged
         camera.count(1)
 
     def read(self) -> Grab | None:
         camera = self._camera
         camera.reads += 1
-        if camera.mode in ("unplugged", "absent"):
+        if camera.mode in ("unplugged", "absent") or self._plugged != camera.plugged:
             return None
         if camera.mode == "hangs":
             camera.hang()

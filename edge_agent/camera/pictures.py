@@ -10,7 +10,8 @@ from edge_agent.config import CameraSettings
 from edge_agent.types import Image
 
 _SAMPLES = 120  # rows or columns, whichever are fewer, that are compared
-_BLACK = 16.0  # mean of 0…255 below which a picture is black: limited-range video calls 16 black
+_BLACK = 24.0  # of 0…255; nothing brighter is black: limited-range video calls 16 black, and sensors are noisy
+_BLACK_SHARE = 99.5  # per cent of the picture that must be: hot pixels may shine
 _FLAT = 4.0  # standard deviation of the brightness below which a picture shows nothing but sensor noise
 
 
@@ -70,4 +71,4 @@ class PictureWatch:
 
 def _shows_nothing(sample: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bool:
     brightness = sample.mean(axis=2)
-    return bool(brightness.mean() < _BLACK or brightness.std() < _FLAT)
+    return bool(brightness.std() < _FLAT or np.percentile(brightness, _BLACK_SHARE) < _BLACK)

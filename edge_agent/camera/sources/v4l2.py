@@ -17,6 +17,9 @@ from edge_agent.errors import CameraError
 
 # OpenCV's word for UVC's auto-exposure menu: 1 is manual, 3 is "aperture priority", which is automatic.
 _EXPOSURE_MANUAL, _EXPOSURE_AUTO = 1, 3
+# Tried where the wanted format is not offered. Left to itself OpenCV takes 24-bit RGB, if there is any, and then
+# hands out its bytes as a picture of one row (seen with 4.11).
+_FALLBACKS = ("YUYV", "MJPG")
 _SELECT_TIMEOUT = "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"  # whole seconds; OpenCV's own is 10
 
 _log = logging.getLogger(__name__)
@@ -78,7 +81,9 @@ class V4l2Camera:
     def _configure(self, capture: cv2.VideoCapture) -> None:
         wanted = self._settings
         # The format first: which sizes and rates there are depends on it. MJPG is the one USB 2 has room for.
-        capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*wanted.fourcc))
+        for fourcc in (wanted.fourcc, *_FALLBACKS):
+            if capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc)) and _fourcc(capture) == fourcc:
+                break
         capture.set(cv2.CAP_PROP_FRAME_WIDTH, wanted.width)
         capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wanted.height)
         capture.set(cv2.CAP_PROP_FPS, wanted.fps)
@@ -94,7 +99,13 @@ class V4l2Camera:
             _log.warning("the camera does not accept camera.exposure %s", wanted.exposure)
 
     def read(self) -> Grab | None:
-        return self._capture.read() if self._capture is not None else None
+        grab = self._capture.read() if self._capture is not None else None
+        if grab is not None and grab[0].shape[0] == 1:
+            raise CameraError(
+                f"{self._description}: OpenCV can't decode this format; set camera.fourcc to one of those that "
+                "`edge-agent cameras` lists, best MJPG or YUYV"
+            )
+        return grab
 
     def close(self) -> None:
         if self._capture is not None:
@@ -115,7 +126,10 @@ def _captured_at(position: float, arrived: float) -> float:
 
 
 def _mode(capture: cv2.VideoCapture) -> str:
-    number = int(capture.get(cv2.CAP_PROP_FOURCC))
-    fourcc = number.to_bytes(4, "little", signed=False).decode("ascii", "replace") if number > 0 else "?"
     width, height = int(capture.get(cv2.CAP_PROP_FRAME_WIDTH)), int(capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
-    return f"{width}×{height} {fourcc} {capture.get(cv2.CAP_PROP_FPS):g}/s"
+    return f"{width}×{height} {_fourcc(capture)} {capture.get(cv2.CAP_PROP_FPS):g}/s"
+
+
+def _fourcc(capture: cv2.VideoCapture) -> str:
+    number = int(capture.get(cv2.CAP_PROP_FOURCC))
+    return number.to_bytes(4, "little").decode("ascii", "replace") if number > 0 else "?"

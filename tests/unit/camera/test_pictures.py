@@ -55,6 +55,7 @@ def test_a_file_may_show_a_still_picture() -> None:
         (0, 4, True),  # a cap on the lens
         (90, 96, True),  # a hand on the lens
         (250, 255, True),  # paper on the lens, light behind it
+        (0, 20, True),  # the same with a noisy sensor
         (0, 60, False),  # a dim room
         (0, 255, False),
     ],
@@ -63,6 +64,12 @@ def test_what_counts_as_dark(low: int, high: int, dark: bool) -> None:
     watch = PictureWatch(SETTINGS, live=True)
     found = [watch.look(noise(low, high), second).dark for second in range(8)]
     assert found == [dark and second >= 5 for second in range(8)]
+
+
+def test_a_lamp_in_the_night_is_not_a_covered_lens() -> None:
+    watch, night = PictureWatch(SETTINGS, live=True), noise(0, 8)
+    night[20:35, 20:35] = 250
+    assert not any(watch.look(night, second).dark for second in range(20))
 
 
 def test_light_for_a_moment_begins_the_dark_anew() -> None:
