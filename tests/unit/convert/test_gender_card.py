@@ -26,7 +26,7 @@ def report() -> Report:
 
 def test_figures_replace_what_stood_between_the_markers(tmp_path: Path, report: Report) -> None:
     card = tmp_path / "card.md"
-    card.write_text("before\n<!-- measured: begin -->\nlast year\n<!-- measured: end -->\nafter\n", encoding="utf-8")
+    card.write_text("before\n<!-- measured: begin -->\nstale\n<!-- measured: end -->\nafter\n", encoding="utf-8")
 
     update(card, report)
     update(card, report)
@@ -34,7 +34,7 @@ def test_figures_replace_what_stood_between_the_markers(tmp_path: Path, report: 
     text = card.read_text(encoding="utf-8")
     assert text.startswith("before\n")
     assert text.endswith("\nafter\n")
-    assert "last year" not in text
+    assert "stale" not in text
     assert text.count("### Bare faces") == 1
     assert "| all | 100 | 0.900 (0.826–0.945) | 0.400 (" in text
     assert "| race: first | 50 |" in text
