@@ -1,0 +1,187 @@
+"""What every face detector promises: boxes inside the image and never empty, at any size and shape of image."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from edge_agent.config import FaceSettings
+from edge_agent.errors import ModelError
+from edge_agent.vision.faces import FaceDetector, create
+from edge_agent.vision.faces.detector import tidy
+from edge_agent.vision.faces.edge_face import EdgeFace, decode, suppress
+from edge_agent.vision.faces.factory import threshold_for
+from edge_agent.vision.faces.letterbox import Letterbox
+from edge_agent.vision.faces.yunet import YuNet
+from edge_agent.vision.manifest import ModelEntry
+from edge_agent.vision.store import ModelStore, bundled_directory
+
+MODELS = bundled_directory()
+CLIP = Path(__file__).resolve().parents[3] / "edge_agent/assets/demo.mp4"
+# The face of scikit-image's astronaut, by eye.
+ASTRONAUT = (173.0, 65.0, 273.0, 190.0)
+
+
+@pytest.fixture(name="astronaut")
+def _astronaut() -> np.ndarray:
+    data = pytest.importorskip("skimage.data")
+    return np.ascontiguousarray(data.astronaut()[:, :, ::-1])
+
+
+def _detector(kind: str) -> FaceDetector:
+    try:
+        return create(FaceSettings.model_validate({"detector": kind}), ModelStore())
+    except ModelError as error:
+        if kind == "edge_face":
+            raise  # ships with the program: it has to be there
+        pytest.skip(f"not fetched: {error}")
+
+
+def _iou(a: np.ndarray, b: tuple[float, ...]) -> float:
+    inter = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
+    union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter
+    return float(inter / union)
+
+
+@pytest.mark.parametrize("kind", ["edge_face", "res10", "yunet"])
+def test_finds_the_astronaut_and_nothing_else(kind: str, astronaut: np.ndarray) -> None:
+    boxes, scores = _detector(kind).detect(astronaut)
+    assert len(boxes) == 1
+    assert _iou(boxes[0], ASTRONAUT) > 0.5
+    assert scores[0] > 0.5
+
+
+@pytest.mark.parametrize("kind", ["edge_face", "res10", "yunet"])
+def test_finds_her_at_other_sizes_and_shapes(kind: str, astronaut: np.ndarray) -> None:
+    detector = _detector(kind)
+    for height, width, zoom in ((480, 640, 0.9), (720, 1280, 1.3), (640, 360, 0.6), (400, 400, 0.75)):
+        frame = np.zeros((height, width, 3), np.uint8)
+        small = cv2.resize(astronaut, None, fx=zoom, fy=zoom)[:height, :width]
+        frame[: small.shape[0], : small.shape[1]] = small
+        boxes, _ = detector.detect(frame)
+        assert len(boxes) >= 1, (height, width)
+        assert _iou(boxes[0], tuple(zoom * side for side in ASTRONAUT)) > 0.5
+
+
+@pytest.mark.parametrize("kind", ["edge_face", "res10", "yunet"])
+def test_boxes_are_never_empty_nor_outside(kind: str) -> None:
+    settings = FaceSettings.model_validate({"detector": kind, "threshold": 0.02})
+    _detector(kind)
+    detector = create(settings, ModelStore())
+    noise = np.random.default_rng(0).integers(0, 255, (97, 211, 3), dtype=np.uint8)
+    for image in (noise, cv2.resize(noise, (640, 480)), np.zeros((480, 640, 3), np.uint8), noise[:1, :1]):
+        boxes, scores = detector.detect(np.ascontiguousarray(image))
+        assert boxes.dtype == scores.dtype == np.float32
+        assert boxes.shape == (len(scores), 4)
+        assert (boxes[:, :2] >= 0).all()
+        assert (boxes[:, 2] <= image.shape[1]).all()
+        assert (boxes[:, 3] <= image.shape[0]).all()
+        assert (boxes[:, 2:] - boxes[:, :2] >= 1).all()
+        assert (np.diff(scores) <= 0).all()
+
+
+def test_the_shipped_net_finds_the_face_of_the_demo_clip() -> None:
+    detector = _detector("edge_face")
+    capture = cv2.VideoCapture(str(CLIP))
+    found = read = 0
+    while True:
+        more, frame = capture.read()
+        if not more:
+            break
+        if read % 10 == 0:
+            boxes, _ = detector.detect(np.asarray(frame, np.uint8))
+            found += len(boxes) > 0
+        read += 1
+    capture.release()
+    assert read > 30
+    # There are moments with nobody in view.
+    assert found >= 0.5 * (read / 10)
+
+
+def test_the_shipped_net_is_small() -> None:
+    _, weights = ModelStore().paths("edge_face")
+    assert weights.stat().st_size <= 1_500_000
+
+
+def test_letterbox_keeps_the_aspect() -> None:
+    canvas, scale = Letterbox(320).fit(np.full((480, 640, 3), 200, np.uint8))
+    assert scale == 0.5
+    assert canvas.shape == (256, 320, 3)  # 240 rows, rounded up to a multiple of 32
+    assert (canvas[:240] == 200).all()
+    assert (canvas[240:] == 0).all()
+
+
+def test_letterbox_leaves_nothing_of_the_last_image() -> None:
+    letterbox = Letterbox(320)
+    letterbox.fit(np.full((470, 640, 3), 255, np.uint8))
+    canvas, _ = letterbox.fit(np.full((450, 640, 3), 10, np.uint8))
+    assert canvas.max() == 10
+
+
+def test_letterbox_square() -> None:
+    canvas, scale = Letterbox(300, square=True).fit(np.full((600, 300, 3), 9, np.uint8))
+    assert canvas.shape == (300, 300, 3)
+    assert scale == 0.5
+    assert (canvas[:, 150:] == 0).all()
+
+
+@pytest.mark.parametrize(
+    "image", [np.zeros((0, 10, 3), np.uint8), np.zeros((10, 10), np.uint8), np.zeros((5, 5, 3))]
+)
+def test_letterbox_refuses_what_is_no_image(image: np.ndarray) -> None:
+    with pytest.raises(ValueError, match="expected an image"):
+        Letterbox(320).fit(image)
+
+
+def test_tidy_clips_drops_and_sorts() -> None:
+    boxes = np.asarray([[-5, -5, 20, 20], [90, 10, 130, 60], [200, 0, 220, 20], [10, 10, 10.5, 40]], np.float32)
+    found, scores = tidy(boxes, np.asarray([0.2, 0.9, 0.8, 0.7], np.float32), 100, 50)
+    np.testing.assert_allclose(found, [[90, 10, 100, 50], [0, 0, 20, 20]])
+    np.testing.assert_allclose(scores, [0.9, 0.2])
+
+
+def test_decoding_by_hand() -> None:
+    maps = [np.full((1, 5, 32 // stride, 64 // stride), -20.0, np.float32) for stride in (8, 16, 32)]
+    maps[1][0, :, 1, 2] = (0.0, 0.25, -0.5, 0.0, np.log(2.0))
+    boxes, scores = decode(maps, -1.0)
+    # Centre (2.75, 1.0) strides of 16; 56 wide, 112 high.
+    np.testing.assert_allclose(boxes, [[44 - 28, 16 - 56, 44 + 28, 16 + 56]], rtol=1e-5)
+    np.testing.assert_allclose(scores, [0.5])
+
+
+def test_suppress_keeps_the_best() -> None:
+    boxes = np.asarray([[0, 0, 50, 50], [3, 3, 53, 53], [100, 100, 150, 150]], np.float32)
+    kept, scores = suppress(boxes, np.asarray([0.6, 0.9, 0.7], np.float32), 0.5)
+    np.testing.assert_allclose(kept, boxes[[1, 2]])
+    np.testing.assert_allclose(scores, [0.9, 0.7])
+
+
+def test_the_threshold_of_the_nearest_width() -> None:
+    entry = ModelEntry.model_validate(
+        {
+            "name": "n", "role": "face", "bundled": True, "licence": "MIT", "source": "here", "files": [],
+            "threshold": 0.3, "thresholds": {320: 0.4, 640: 0.6},
+        }
+    )  # fmt: skip
+    assert threshold_for(entry, 352) == 0.4
+    assert threshold_for(entry, 1280) == 0.6
+    assert threshold_for(entry.model_copy(update={"thresholds": {}}), 320) == 0.3
+
+
+def test_a_file_that_is_no_network_is_named(tmp_path: Path) -> None:
+    (tmp_path / "a.prototxt").write_text("nonsense {")
+    (tmp_path / "a.caffemodel").write_bytes(b"nonsense")
+    with pytest.raises(ModelError, match=r"a\.prototxt"):
+        EdgeFace(tmp_path / "a.prototxt", tmp_path / "a.caffemodel")
+    (tmp_path / "a.onnx").write_bytes(b"nonsense")
+    with pytest.raises(ModelError, match=r"a\.onnx"):
+        YuNet(tmp_path / "a.onnx")
+
+
+def test_another_caffe_network_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "a.caffemodel").write_bytes(b"")
+    with pytest.raises(ModelError):
+        EdgeFace(MODELS / "res10.prototxt", tmp_path / "a.caffemodel")
