@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from ..config import Settings
+from edge_agent.config import Settings
 
 _LOG = logging.getLogger(__name__)
 

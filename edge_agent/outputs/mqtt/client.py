@@ -12,9 +12,9 @@ from typing import Any, Protocol
 import paho.mqtt.client as mqtt
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ...config import MqttSettings
-from ...errors import ConfigError
-from .factory import build_client, explain_error, explain_refusal, is_lasting
+from edge_agent.config import MqttSettings
+from edge_agent.errors import ConfigError
+from edge_agent.outputs.mqtt.factory import build_client, explain_error, explain_refusal, is_lasting
 
 _LOG = logging.getLogger(__name__)
 
@@ -155,7 +155,7 @@ class Link:
         try:
             client = build_client(settings, self._identity)
         except ConfigError as error:
-            return _End(str(error), slow=True)
+            return _End(str(explain_error(error, settings)), slow=True)
         self._number += 1
         session = _Session(self._number, client)
         self._wire(session)
@@ -163,15 +163,15 @@ class Link:
         try:
             client.connect(settings.host, settings.port, keepalive=settings.keepalive)
         except (OSError, ValueError) as error:
-            return _End(explain_error(error, settings))
+            return _End(str(explain_error(error, settings)))
         client.loop_start()
         if not session.answered.wait(settings.connect_timeout):
             client.disconnect()
-            return _End(explain_error(TimeoutError(), settings))
+            return _End(str(explain_error(TimeoutError(), settings)))
         if session.refusal is not None:
-            return _End(explain_refusal(session.refusal), slow=is_lasting(session.refusal))
+            return _End(str(explain_refusal(session.refusal)), slow=is_lasting(session.refusal))
         if not session.up:
-            return _End(explain_error(ConnectionResetError(), settings))
+            return _End(str(explain_error(ConnectionResetError(), settings)))
         began = time.monotonic()
         _LOG.info("MQTT: connected to %s:%d", settings.host, settings.port)
         self._logged = None

@@ -5,8 +5,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
-from ..switches import NAMES, Switches, SwitchValues
-from .topics import Topics
+from edge_agent.outputs.mqtt.topics import Topics
+from edge_agent.outputs.switches import NAMES, Switches, SwitchValues
 
 _LOG = logging.getLogger(__name__)
 

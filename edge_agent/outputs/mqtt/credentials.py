@@ -6,8 +6,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from ...config import MqttSettings
-from ...errors import ConfigError
+from edge_agent.config import MqttSettings
+from edge_agent.errors import ConfigError
 
 PASSWORD_VARIABLE = "EDGE_AGENT_MQTT_PASSWORD"
 USERNAME_VARIABLE = "EDGE_AGENT_MQTT_USERNAME"

@@ -9,10 +9,10 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from ... import __version__
-from ...config import DeviceSettings
-from .payloads import OFFLINE, ONLINE
-from .topics import Topics
+from edge_agent import __version__
+from edge_agent.config import DeviceSettings
+from edge_agent.outputs.mqtt.payloads import OFFLINE, ONLINE
+from edge_agent.outputs.mqtt.topics import Topics
 
 Ranges = Mapping[str, tuple[float, float]]
 

@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import socket
 import ssl
+from dataclasses import dataclass
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
-from ...config import MqttSettings
-from ...errors import ConfigError
-from . import credentials
+from edge_agent.config import MqttSettings
+from edge_agent.errors import ConfigError
+from edge_agent.outputs.mqtt import credentials
 
 
 def client_id(settings: MqttSettings, device_id: str) -> str:
@@ -74,46 +75,76 @@ def _no_password() -> str:
     raise ValueError("the key is encrypted: store it without a password, readable by the service alone")
 
 
-def explain_error(error: Exception, settings: MqttSettings) -> str:
-    """Why no connection came about, and what to do about it."""
+@dataclass(frozen=True, slots=True)
+class Trouble:
+    """What is wrong, and what the owner can do about it."""
+
+    what: str
+    remedy: str
+
+    def __str__(self) -> str:
+        return f"{self.what}: {self.remedy}"
+
+
+def explain_error(error: Exception, settings: MqttSettings) -> Trouble:
+    """Why no connection came about."""
     where = f"{settings.host}:{settings.port}"
     if isinstance(error, ConfigError):
-        return str(error)
+        return Trouble(str(error), "correct mqtt in the configuration")
     if isinstance(error, ssl.SSLCertVerificationError):
-        return (
-            f"the certificate of {where} is not trusted ({error.verify_message}): set mqtt.tls.ca_file to the "
-            "authority that signed it, and mqtt.host to a name in it"
+        return Trouble(
+            f"the certificate of {where} is not trusted ({error.verify_message})",
+            "set mqtt.tls.ca_file to the authority that signed it, and mqtt.host to a name in it",
         )
     if isinstance(error, ssl.SSLError):
-        return f"TLS with {where} failed ({error.reason or error}): is this the broker's TLS port (often 8883)?"
+        return Trouble(
+            f"TLS with {where} failed ({error.reason or error})",
+            "is this the broker's TLS port (often 8883), and does it want a client certificate?",
+        )
     if isinstance(error, socket.gaierror):
-        return f"the name {settings.host} can't be resolved: check mqtt.host and the network"
+        return Trouble(f"the name {settings.host} can't be resolved", "check mqtt.host and the network")
     if isinstance(error, ConnectionRefusedError):
-        return f"nobody listens at {where}: is the broker running, and mqtt.port right?"
+        return Trouble(f"nobody listens at {where}", "is the broker running, and mqtt.port right?")
     if isinstance(error, TimeoutError):
-        return f"no answer from {where} within {settings.connect_timeout:g} s: check mqtt.host and the firewall"
-    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
-        return f"{where} closed the connection: does it expect TLS (mqtt.tls.enabled), or WebSockets?"
+        return Trouble(
+            f"no answer from {where} within {settings.connect_timeout:g} s", "check mqtt.host and the firewall"
+        )
     if isinstance(error, mqtt.WebsocketConnectionError):
-        return f"{where} does not speak WebSockets at {settings.websocket_path} ({error}): check mqtt.transport"
-    return f"no connection to {where}: {error}"
+        return Trouble(
+            f"{where} does not speak WebSockets at {settings.websocket_path} ({error})",
+            "check mqtt.transport, mqtt.port and mqtt.websocket_path",
+        )
+    if isinstance(error, (ConnectionResetError, BrokenPipeError)):
+        return Trouble(
+            f"{where} closed the connection",
+            "does it expect TLS (mqtt.tls.enabled), or WebSockets (mqtt.transport)?",
+        )
+    return Trouble(f"no connection to {where} ({error})", "check mqtt.host, mqtt.port and the network")
 
 
 _REFUSALS = {
-    "Bad user name or password": "the broker refused user or password: check mqtt.username and the password",
-    "Not authorized": "the broker does not let this client in: check mqtt.username, the password and its rights",
-    "Unsupported protocol version": "the broker does not speak this version: set mqtt.protocol to 3.1.1 or 5",
-    "Client identifier not valid": "the broker does not accept the client id: set mqtt.client_id",
-    "Banned": "the broker has banned this client",
-    "Server unavailable": "the broker says that it is unavailable at the moment",
-    "Server busy": "the broker says that it is too busy at the moment",
+    "Bad user name or password": Trouble(
+        "the broker refused user or password", "check mqtt.username and the password"
+    ),
+    "Not authorized": Trouble(
+        "the broker does not let this client in", "check mqtt.username, the password and the user's rights"
+    ),
+    "Unsupported protocol version": Trouble(
+        "the broker does not speak this version of MQTT", "set mqtt.protocol to the other one of 3.1.1 and 5"
+    ),
+    "Client identifier not valid": Trouble("the broker does not accept the client id", "set mqtt.client_id"),
+    "Banned": Trouble("the broker has banned this client", "ask whoever runs it"),
+    "Server unavailable": Trouble("the broker says that it is unavailable", "it is tried again"),
+    "Server busy": Trouble("the broker says that it is too busy", "it is tried again"),
 }
 _PASSING = {"Server unavailable", "Server busy", "Server shutting down", "Connection rate exceeded"}
 
 
-def explain_refusal(code: ReasonCode) -> str:
+def explain_refusal(code: ReasonCode) -> Trouble:
     """A refused CONNACK in plain words."""
-    return _REFUSALS.get(code.getName(), f"the broker refused the connection: {code}")
+    return _REFUSALS.get(
+        code.getName(), Trouble(f"the broker refused the connection ({code})", "look into the broker's log")
+    )
 
 
 def is_lasting(code: ReasonCode) -> bool:

@@ -7,7 +7,7 @@ import queue
 import threading
 from dataclasses import dataclass
 
-from ...types import ViolationNotice
+from edge_agent.types import ViolationNotice
 
 _LOG = logging.getLogger(__name__)
 

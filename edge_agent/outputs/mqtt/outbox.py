@@ -8,9 +8,9 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from .backlog import Backlog, SequenceMark
-from .clock import Clock
-from .store import DamagedError, Entry, Store, salvage, set_aside
+from edge_agent.outputs.mqtt.backlog import Backlog, SequenceMark
+from edge_agent.outputs.mqtt.clock import Clock
+from edge_agent.outputs.mqtt.store import DamagedError, Entry, Store, salvage, set_aside
 
 _LOG = logging.getLogger(__name__)
 

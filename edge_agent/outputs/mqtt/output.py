@@ -8,16 +8,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from ...config import DeviceSettings, MqttSettings
-from ...types import ViolationNotice
-from ..switches import Switches, SwitchValues
-from .client import Link, Will
-from .clock import Clock
-from .factory import client_id
-from .inbox import Ack, Down, Inbox, Incoming, Notice, SwitchChanged, Up, Wake
-from .payloads import OFFLINE, StatusPayload
-from .topics import Topics
-from .worker import Worker
+from edge_agent.config import DeviceSettings, MqttSettings
+from edge_agent.outputs.mqtt.client import Link, Will
+from edge_agent.outputs.mqtt.clock import Clock
+from edge_agent.outputs.mqtt.factory import client_id
+from edge_agent.outputs.mqtt.inbox import Ack, Down, Inbox, Incoming, Notice, SwitchChanged, Up, Wake
+from edge_agent.outputs.mqtt.payloads import OFFLINE, StatusPayload
+from edge_agent.outputs.mqtt.topics import Topics
+from edge_agent.outputs.mqtt.worker import Worker
+from edge_agent.outputs.switches import Switches, SwitchValues
+from edge_agent.types import ViolationNotice
 
 _LOG = logging.getLogger(__name__)
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, PlainSerializer, TypeAdapter, WithJsonSchema
 
-from ...types import Violation
-from .discovery_schema import discovery_schema
+from edge_agent.outputs.mqtt.discovery_schema import discovery_schema
+from edge_agent.types import Violation
 
 ONLINE = "online"
 OFFLINE = "offline"

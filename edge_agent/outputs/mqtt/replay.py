@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from .clock import Clock
-from .payloads import ViolationFacts, ViolationPayload
-from .store import Entry
+from edge_agent.outputs.mqtt.clock import Clock
+from edge_agent.outputs.mqtt.payloads import ViolationFacts, ViolationPayload
+from edge_agent.outputs.mqtt.store import Entry
 
 
 def compose(entry: Entry, *, replayed: bool, clock: Clock) -> ViolationPayload:

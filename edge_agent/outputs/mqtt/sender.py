@@ -8,11 +8,11 @@ from collections.abc import Callable
 
 from pydantic import ValidationError
 
-from .clock import Clock
-from .outbox import Outbox
-from .replay import compose
-from .store import Entry
-from .topics import Topics
+from edge_agent.outputs.mqtt.clock import Clock
+from edge_agent.outputs.mqtt.outbox import Outbox
+from edge_agent.outputs.mqtt.replay import compose
+from edge_agent.outputs.mqtt.store import Entry
+from edge_agent.outputs.mqtt.topics import Topics
 
 _LOG = logging.getLogger(__name__)
 

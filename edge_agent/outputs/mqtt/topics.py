@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ..switches import NAMES
+from edge_agent.outputs.switches import NAMES
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,18 +12,18 @@ from pathlib import Path
 
 from pydantic import ValidationError
 
-from ...config import DeviceSettings, MqttSettings
-from ...types import Violation, ViolationType
-from ..switches import NAMES, Switches
-from .client import Link
-from .clock import Clock
-from .commands import Commands, state_text
-from .discovery import discovery_message
-from .inbox import Ack, Down, Inbox, Incoming, News, Notice, SwitchChanged, Up
-from .outbox import Draft, Outbox
-from .payloads import OFFLINE, ONLINE, StatusPayload, ViolationFacts
-from .sender import Sender
-from .topics import Topics
+from edge_agent.config import DeviceSettings, MqttSettings
+from edge_agent.outputs.mqtt.client import Link
+from edge_agent.outputs.mqtt.clock import Clock
+from edge_agent.outputs.mqtt.commands import Commands, state_text
+from edge_agent.outputs.mqtt.discovery import discovery_message
+from edge_agent.outputs.mqtt.inbox import Ack, Down, Inbox, Incoming, News, Notice, SwitchChanged, Up
+from edge_agent.outputs.mqtt.outbox import Draft, Outbox
+from edge_agent.outputs.mqtt.payloads import OFFLINE, ONLINE, StatusPayload, ViolationFacts
+from edge_agent.outputs.mqtt.sender import Sender
+from edge_agent.outputs.mqtt.topics import Topics
+from edge_agent.outputs.switches import NAMES, Switches
+from edge_agent.types import Violation, ViolationType
 
 _LOG = logging.getLogger(__name__)
 
