@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # install.sh - puts edge-agent on this device as a system service, or upgrades it. Run as root; may be run again.
 #
-#   usage: install.sh [install|upgrade|rollback] [OPTION ...]
+#   usage: install.sh [install|upgrade|rollback] [WHEEL] [OPTION ...]
 #
 #   install    (default) everything: user, venv, configuration, units; an installed service is upgraded
 #   upgrade    a new venv beside the old one; returns to the old one by itself unless the new one is READY in time
 #   rollback   back to the version before
 #
+#   WHEEL                   install this edge_agent-*.whl, what it depends on from PyPI
 #   --wheelhouse DIR        install from the wheels in DIR, without network    [wheels/ beside this script, if there]
 #   --source DIR            install from a checkout, its dependencies from PyPI        [the checkout of this script]
 #   --extras A,B            optional parts: pi, jetson, web                            [pi on a Pi, jetson on a Jetson]
@@ -23,7 +24,7 @@ set -euo pipefail
 
 PREFIX=/opt/edge-agent CONF=/etc/edge-agent UNITS=/etc/systemd/system
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-ACTION=install WHEELHOUSE='' SOURCE='' EXTRAS=auto PYTHON=python3 SYSTEM_SITE='' READY=60 START=1 DRY=''
+ACTION=install WHEEL='' WHEELHOUSE='' SOURCE='' EXTRAS=auto PYTHON=python3 SYSTEM_SITE='' READY=60 START=1 DRY=''
 
 usage() { sed -n '2,/^set -euo/p' "${BASH_SOURCE[0]}" | sed '$d; s/^# \{0,1\}//'; }
 say() { printf '%s\n' "install: $*"; }
@@ -45,6 +46,7 @@ while [ $# -gt 0 ]; do
     --system-site-packages) SYSTEM_SITE=1 ;;
     --no-start) START='' ;;
     --dry-run) DRY=1 ;;
+    *.whl) WHEEL=$1 ;;
     -h | --help) usage; exit 0 ;;
     *) usage >&2; die "unknown argument: $1" ;;
   esac
@@ -61,15 +63,19 @@ preconditions() {
   "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 10))' ||
     die "$("$PYTHON" --version) is too old: 3.10 or later is needed (--python FILE)"
   "$PYTHON" -c 'import ensurepip, venv' 2>/dev/null || die "no venv module: apt install python3-venv"
-  if [ -z "$WHEELHOUSE" ] && [ -z "$SOURCE" ]; then
+  if [ -n "$WHEEL" ]; then
+    [ -f "$WHEEL" ] || die "no such file: $WHEEL"
+    WHEEL=$(cd "$(dirname "$WHEEL")" && pwd)/$(basename "$WHEEL")
+  elif [ -z "$WHEELHOUSE" ] && [ -z "$SOURCE" ]; then
     if compgen -G "$HERE/wheels/edge_agent-*.whl" >/dev/null; then WHEELHOUSE=$HERE/wheels
     elif [ -f "$HERE/../pyproject.toml" ]; then SOURCE=$HERE/..
     else die "nothing to install from: name a --wheelhouse or a --source"; fi
   fi
   if [ -n "$WHEELHOUSE" ]; then
-    compgen -G "$WHEELHOUSE/edge_agent-*.whl" >/dev/null || die "no edge_agent-*.whl in $WHEELHOUSE"
-    WHEELHOUSE=$(cd "$WHEELHOUSE" && pwd)
-  else
+    WHEELHOUSE=$(cd "$WHEELHOUSE" 2>/dev/null && pwd) || die "no such folder: --wheelhouse"
+    [ -n "$WHEEL" ] || WHEEL=$(compgen -G "$WHEELHOUSE/edge_agent-*.whl" | sort -V | tail -1) ||
+      die "no edge_agent-*.whl in $WHEELHOUSE"
+  elif [ -n "$SOURCE" ]; then
     [ -f "$SOURCE/pyproject.toml" ] || die "no pyproject.toml in $SOURCE"
     SOURCE=$(cd "$SOURCE" && pwd)
   fi
@@ -96,9 +102,9 @@ build_venv() {   # sets NEW: a new venv, or the old one when it was made from th
   NEW=$PREFIX/venvs/$id
   [ "$extras" != auto ] || extras=$(board_extras)
   [ ! -d "$OLD" ] || ! grep -qi 'include-system-site-packages = true' "$OLD/pyvenv.cfg" || SYSTEM_SITE=1
-  if [ -n "$WHEELHOUSE" ]; then
-    what=$(compgen -G "$WHEELHOUSE/edge_agent-*.whl" | sort -V | tail -1)
-    option=(--no-index --find-links "$WHEELHOUSE")
+  [ -z "$WHEELHOUSE" ] || option=(--no-index --find-links "$WHEELHOUSE")
+  if [ -n "$WHEEL" ]; then
+    what=$WHEEL
     origin="$(sha256sum <"$what") [$extras] $("$PYTHON" --version) ${SYSTEM_SITE:+system}"
     if [ -d "$OLD" ] && [ "$origin" = "$(cat "$OLD/origin" 2>/dev/null)" ]; then
       say "this very version is installed already"

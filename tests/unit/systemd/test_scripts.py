@@ -78,11 +78,23 @@ def test_without_network_pip_asks_nobody(tmp_path: Path, tools: str) -> None:
     assert f"--no-index --find-links {tmp_path}" in line
 
 
+def test_a_wheel_by_its_name_takes_its_dependencies_from_the_index(tmp_path: Path, tools: str) -> None:
+    wheel = tmp_path / "edge_agent-1.0-py3-none-any.whl"
+    wheel.touch()
+    done = run(INSTALL, "--dry-run", str(wheel), "--python", sys.executable, path=tools)
+    assert done.returncode == 0, done.stderr
+    (line,) = [line for line in done.stdout.splitlines() if "bin/pip" in line]
+    assert str(wheel) in line
+    assert "--no-index" not in line
+
+
 @pytest.mark.skipif(Path("/opt/edge-agent").exists(), reason="edge-agent is installed on this machine")
 @pytest.mark.parametrize(
     ("arguments", "word"),
     [
-        (["--wheelhouse", "/nowhere"], "no edge_agent-"),
+        (["--wheelhouse", "/nowhere"], "no such folder"),
+        (["--wheelhouse", str(ROOT / "docs")], "no edge_agent-"),
+        (["edge_agent-9.9-py3-none-any.whl"], "no such file"),
         (["--source", "/nowhere"], "no pyproject.toml"),
         (["--python", "/nowhere/python3"], "not found"),
         (["--ready", "soon"], "whole number"),
