@@ -44,6 +44,8 @@ _BOARD_EVERY = 5.0
 """Seconds between looks at temperature, throttling and clock."""
 _CAMERA_HOPE = 5.0
 """Seconds that READY waits for the camera's first frame; after that the service is ready, and says degraded."""
+_PICTURE_AGE = 3.0
+"""Seconds for which a frame is shown on the live page."""
 _STOP = {"camera": 0.8, "vision": 0.8, "buzzer": 0.3, "snapshots": 0.2, "mqtt": 0.8, "web": 0.2}
 """Seconds that each part gets to stop: 3 s after SIGTERM the process is gone."""
 
@@ -71,25 +73,15 @@ class Agent:
         """`on_beep`, `on_result` and `on_notice` are told of each beep, processed frame and violation, in the
         threads where they happen; they must not block.
         """
-        self._on_notice = on_notice
         self._settings = settings
+        self._on_notice = on_notice
         self._notifier = notifier or Notifier()
         state_dir = state_directory(settings)
         self._switches = Switches.from_settings(state_dir / "switches.json", settings)
-        # The GPIO library changes the working directory for a moment: before there are other threads.
         self._buzzer = buzzer.create(settings.buzzer, on_beep=on_beep)
-        self._buzzer.start()
         self._slot = FrameSlot(block=not settings.camera.realtime)
         self._camera = CameraThread(settings.camera, self._slot)
-        self._camera.start()  # it warms up while the networks load
-        try:
-            region = Region(settings.camera.roi)
-            keep = region.contains_box if settings.camera.roi else None
-            self._chain = Chain(settings, keep=keep)
-        except BaseException:
-            self._camera.stop(_STOP["camera"])
-            self._buzzer.stop(_STOP["buzzer"])
-            raise
+        self._web = self._web_page()
         self._statistics = Statistics()
         self._watchdog = ProgressWatchdog(self._notifier, stuck_grace=settings.service.camera_grace)
         self._governor = Governor(settings.service.temperature_limit, settings.camera.max_age)
@@ -106,6 +98,24 @@ class Agent:
         self._snapshots: SnapshotOutput | None = None
         if settings.snapshots.enabled:
             self._snapshots = SnapshotOutput(settings.snapshots, self._to_mqtt)
+        self._captured = self._dropped = 0
+        self._status: StatusPayload | None = None
+        self._status_lock = threading.Lock()
+        self._jpeg: tuple[int, bytes] | None = None
+        self._board_at = float("-inf")
+        self._temperature: float | None = None
+        self._throttled: tuple[str, ...] = ()
+        self._clock_synced: bool | None = None
+        # From here on there are threads. The GPIO library changes the working directory for a moment: so first.
+        self._buzzer.start()
+        self._camera.start()  # it warms up while the networks load
+        try:
+            region = Region(settings.camera.roi)
+            self._chain = Chain(settings, keep=region.contains_box if settings.camera.roi else None)
+        except BaseException:
+            self._camera.stop(_STOP["camera"])
+            self._buzzer.stop(_STOP["buzzer"])
+            raise
         self._worker = Worker(
             self._chain,
             self._slot,
@@ -118,14 +128,6 @@ class Agent:
             watchdog=self._watchdog,
             on_result=on_result,
         )
-        self._web = self._web_page()
-        self._captured = self._dropped = 0
-        self._status: StatusPayload | None = None
-        self._status_lock = threading.Lock()
-        self._board_at = float("-inf")
-        self._temperature: float | None = None
-        self._throttled: tuple[str, ...] = ()
-        self._clock_synced: bool | None = None
         self._switched("", self._switches.get())
         self._switches.observe(self._switched)
 
@@ -147,17 +149,13 @@ class Agent:
 
     def run(self, stop: threading.Event) -> int:
         """Watch until `stop` is set or a file ends; returns the exit code, 0 unless the worker failed."""
-        if self._mqtt:
-            self._mqtt.start()
-        if self._snapshots:
-            self._snapshots.start()
-        if self._web:
-            self._web.start()
-        self._worker.start()
         ready_by = time.monotonic() + _CAMERA_HOPE
         ready = False
         published_at = float("-inf")
         try:
+            for part in (self._mqtt, self._snapshots, self._web, self._worker):
+                if part is not None:
+                    part.start()
             while not stop.is_set() and self._worker.is_alive():
                 status = self._round()
                 if not ready and (status.camera != "opening" or time.monotonic() >= ready_by):
@@ -271,14 +269,24 @@ class Agent:
 
     def _web_status(self) -> dict[str, Any]:
         status = self.status
-        return {"name": self._settings.device.name, **(status.model_dump(mode="json") if status else {})}
+        return {
+            "name": self._settings.device.name,
+            **(status.model_dump(mode="json", by_alias=True) if status else {}),
+        }
 
     def _picture(self) -> bytes | None:
+        """The latest frame as JPEG; None while nobody is watched, so that no old face stays on the page."""
         frame = self._worker.frame
-        if frame is None:
+        if (
+            frame is None
+            or not self._switches.get().detection
+            or time.monotonic() - frame.captured_at > _PICTURE_AGE
+        ):
             return None
-        done, jpeg = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, 70])
-        return jpeg.tobytes() if done else None
+        if self._jpeg is None or self._jpeg[0] != frame.index:
+            _, jpeg = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, 70])
+            self._jpeg = (frame.index, jpeg.tobytes())
+        return self._jpeg[1]
 
     def _stop(self) -> None:
         """Upstream first, so that what is under way still reaches the outputs."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from edge_agent.config import Settings
 from edge_agent.people import People
-from edge_agent.types import Frame, Observation, Person, ViolationNotice
+from edge_agent.types import Box, Frame, Observation, Person, ViolationNotice
 from edge_agent.violations import Violations
 from edge_agent.vision.networks import Keep, Networks, StageTimes
 from edge_agent.vision.schedule import DetectionSchedule
@@ -48,9 +48,11 @@ class Chain:
         networks, people, now = self.networks, self.people, frame.captured_at
         moved = networks.moved(frame.image)
         observations: list[Observation] = []
+        found: tuple[Box, ...] = ()
         detected = self._schedule.due(now, moved=moved, present=people.present, unsure=people.unsure)
         if detected:
             faces = networks.detect(frame.image)
+            found = networks.found
             begin = time.perf_counter()
             looks = people.follow(faces, now, (frame.image.shape[1], frame.image.shape[0]))
             tracking = time.perf_counter() - begin
@@ -63,7 +65,7 @@ class Chain:
             persons = people.persons(now)
         else:
             persons = []
-        notices = self.violations.update(persons, frame)
+        notices = self.violations.update(persons, frame, found)
         return FrameResult(detected, tuple(observations), tuple(persons), tuple(notices), networks.times)
 
     def idle(self, now: float) -> tuple[ViolationNotice, ...]:

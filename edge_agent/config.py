@@ -138,8 +138,8 @@ class PeopleSettings(Section):
     """Share of the votes that makes a verdict; can be changed over MQTT."""
     release: Annotated[float, Field(ge=0.0, le=1.0)] = 0.35
     """Share below which a latched verdict is given up again."""
-    min_score: Fraction = 0.6
-    """A look in which no class is at least this probable does not vote."""
+    min_score: Fraction = 0.7
+    """A look that is not at least this probable to be either a worn mask or a violation does not vote."""
     lost_after: PositiveSeconds = 1.5
     """Seconds out of sight after which a person has left."""
 

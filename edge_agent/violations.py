@@ -10,6 +10,9 @@ from datetime import datetime, timedelta
 from edge_agent.config import QuietHours, ViolationSettings
 from edge_agent.types import Box, Frame, Person, Verdict, Violation, ViolationNotice, ViolationType
 
+_SAME_FACE = 0.5
+"""Overlap from which a found face is the violator's own."""
+
 
 @dataclass(slots=True)
 class _Open:
@@ -41,19 +44,24 @@ class Violations:
         """Violations that have started and not ended."""
         return [entry.violation for entry in self._open.values()]
 
-    def update(self, persons: Sequence[Person], frame: Frame) -> list[ViolationNotice]:
-        """What has started or ended with this frame, in the order it is to be told."""
-        return self._judge(persons, frame.captured_at, frame)
+    def update(self, persons: Sequence[Person], frame: Frame, faces: Sequence[Box] = ()) -> list[ViolationNotice]:
+        """What has started or ended with this frame, in the order it is to be told.
+
+        `faces`: every face found in it, watched or not: bystanders are made unrecognisable in a snapshot.
+        """
+        return self._judge(persons, frame.captured_at, frame, faces)
 
     def update_without_frame(self, persons: Sequence[Person], now: float) -> list[ViolationNotice]:
         """The same while the camera delivers nothing: people can only leave (monotonic `now`)."""
-        return self._judge(persons, now, None)
+        return self._judge(persons, now, None, ())
 
     def end_all(self, now: float) -> list[ViolationNotice]:
         """Close everything, as when detection is switched off or the service stops."""
         return [self._end(person_id, None, now) for person_id in list(self._open)]
 
-    def _judge(self, persons: Sequence[Person], now: float, frame: Frame | None) -> list[ViolationNotice]:
+    def _judge(
+        self, persons: Sequence[Person], now: float, frame: Frame | None, faces: Sequence[Box]
+    ) -> list[ViolationNotice]:
         if not persons and not self._open:
             return []
         by_id = {person.id: person for person in persons}
@@ -66,10 +74,12 @@ class Violations:
             return notices
         for person in persons:
             if person.id not in self._open and person.verdict.value in self._settings.kinds:
-                notices.append(self._start(person, persons, frame))
+                notices.append(self._start(person, persons, frame, faces))
         return notices
 
-    def _start(self, person: Person, persons: Sequence[Person], frame: Frame) -> ViolationNotice:
+    def _start(
+        self, person: Person, persons: Sequence[Person], frame: Frame, faces: Sequence[Box]
+    ) -> ViolationNotice:
         height, width = frame.image.shape[:2]
         violation = Violation(
             event_id=self._new_id(),
@@ -84,7 +94,11 @@ class Violations:
             monotonic=frame.captured_at,
         )
         self._open[person.id] = _Open(violation, frame.captured_at)
-        others = tuple(other.box for other in persons if other.id != person.id)
+        # People who turned away for a moment are followed without being found in this frame.
+        others = (
+            *(other.box for other in persons if other.id != person.id),
+            *(box for box in faces if _overlap(box, person.box) < _SAME_FACE),
+        )
         return ViolationNotice(violation, self._alarm(frame.captured_at, frame.wall_time), frame, others)
 
     def _end(self, person_id: int, person: Person | None, now: float) -> ViolationNotice:
@@ -121,6 +135,16 @@ def is_quiet(hours: Sequence[QuietHours], moment: datetime) -> bool:
         elif local >= quiet.start or local < quiet.end:  # over midnight
             return True
     return False
+
+
+def _overlap(one: Box, other: Box) -> float:
+    """Intersection over union."""
+    width = min(one.x2, other.x2) - max(one.x1, other.x1)
+    height = min(one.y2, other.y2) - max(one.y1, other.y1)
+    if width <= 0 or height <= 0:
+        return 0.0
+    inside = width * height
+    return inside / (one.width * one.height + other.width * other.height - inside)
 
 
 def _fractions(box: Box, width: int, height: int) -> tuple[float, float, float, float]:

@@ -113,7 +113,7 @@ class Worker(threading.Thread):
         try:
             result = self._chain.process(frame)
         except cv2.error as error:
-            # A frame that OpenCV can't digest must not end the watch; a hundred of them are a fault.
+            # A frame that OpenCV can't digest must not end the watch; a row of them is a fault.
             self._failures += 1
             _log.warning("frame %d could not be looked at: %s", frame.index, error.err or error)
             if self._failures >= _MOST_FAILURES:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -92,11 +93,31 @@ def _devices(settings: Settings) -> Iterator[CheckLine]:
         yield probe_broker(settings.mqtt, settings.device)
     else:
         yield CheckLine("broker", "ok", "MQTT is switched off in the configuration")
+    yield from _extras(settings)
     yield from checks(
         state_directory(settings),
         clock_synced=kernel_clock_synced(),
         temperature_limit=settings.service.temperature_limit,
     )
+
+
+def _extras(settings: Settings) -> Iterator[CheckLine]:
+    from edge_agent.types import CheckLine
+
+    if settings.web.enabled:
+        try:
+            from edge_agent.web import page
+        except ConfigError as error:
+            yield CheckLine("live page", "fail", str(error), "pip install 'edge-agent[web]'")
+        else:
+            yield CheckLine("live page", "ok", f"{page.__name__} can be served on port {settings.web.port}")
+    folder = settings.snapshots.directory
+    if settings.snapshots.enabled and folder is not None:
+        nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
+        if os.access(nearest, os.W_OK):
+            yield CheckLine("snapshots", "ok", f"kept in {folder}")
+        else:
+            yield CheckLine("snapshots", "warn", f"{folder} can't be written", "give it to the service's user")
 
 
 def _print(lines: list[CheckLine], code: int, as_json: bool) -> None:

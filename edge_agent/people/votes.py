@@ -11,7 +11,7 @@ from edge_agent.types import GenderScores, MaskScores, Verdict
 class MaskVotes:
     """The latest looks at one person's face, and the verdict they make.
 
-    A look in which no class reaches `min_score` does not vote: an uncertain face is nobody's violation. A
+    A look that is clear in neither way by `min_score` does not vote: an uncertain face is nobody's violation. A
     verdict needs `min_votes` looks and a `threshold` share; once given it holds until its share falls below
     `release`, so that a hand before the mouth for a moment starts no second event.
     """
@@ -33,12 +33,16 @@ class MaskVotes:
 
     @property
     def sure(self) -> bool:
-        """Whether there is a verdict and the newest look agrees with it."""
-        return self.verdict is not Verdict.UNDECIDED and self.latest is self.verdict
+        """Whether there is a verdict and the newest look agrees with it; bare and badly worn agree."""
+        if self.verdict is Verdict.UNDECIDED:
+            return False
+        return self.latest is self.verdict or (self.latest.is_violation and self.verdict.is_violation)
 
     def add(self, scores: MaskScores, weight: float, threshold: float) -> None:
         """Count one look of `weight` (0 to 1) and judge anew; `threshold` is the share that makes a verdict."""
-        if scores.confidence < self._settings.min_score or weight <= 0:
+        # A face that is either bare or badly worn is doubtful in neither of the two things that matter.
+        clearest = max(scores.mask, scores.no_mask + scores.incorrect)
+        if clearest < self._settings.min_score or weight <= 0:
             return
         self._looks.append((scores, weight))
         self._judge(threshold)
@@ -56,7 +60,9 @@ class MaskVotes:
         leader = max(shares, key=shares.__getitem__)
         held = mask if self.verdict is Verdict.MASK else no_mask + incorrect
         if len(self._looks) >= self._settings.min_votes and shares[leader] >= threshold:
-            if not (self.verdict.is_violation and leader.is_violation):
+            # From one kind of violation to the other only when its own share is as clear as a verdict's.
+            own = max(no_mask, incorrect) / max(no_mask + incorrect, 1e-9)
+            if not (self.verdict.is_violation and leader.is_violation) or own >= threshold:
                 self.verdict = leader
         elif self.verdict is not Verdict.UNDECIDED and held < self._settings.release:
             self.verdict = Verdict.UNDECIDED

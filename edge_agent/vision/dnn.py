@@ -22,7 +22,7 @@ def load_caffe(prototxt: Path, caffemodel: Path, *, backend: Backend = "auto") -
         prototxt: the structure.
         caffemodel: the weights.
         backend: `auto` takes CUDA where this OpenCV was built with it and finds a device, else the processor.
-            CUDA that is asked for and not there is one warning, and the processor: a watch that is slow still watches.
+            CUDA that is asked for and not there is one warning, and the processor: a slow watch still watches.
 
     Raises:
         ModelError: a file is missing or no Caffe network.

@@ -18,6 +18,9 @@ from edge_agent.vision.threads import apply as apply_threads
 Keep = Callable[[Box, int, int], bool]
 """Whether a box in pixels of a frame (width, height) lies in the watched area."""
 
+_GENDER_THRESHOLD = 0.8
+"""For a network whose manifest names none."""
+
 
 @dataclass(slots=True)
 class StageTimes:
@@ -44,6 +47,8 @@ class Networks:
         threads = apply_threads(settings.threads)
         self._settings = settings
         self._keep = keep
+        self.found: tuple[Box, ...] = ()
+        """Every face of the latest `detect`, watched or not."""
         self.times = StageTimes()
         self._detector = face_detectors.create(settings.face, store, backend=settings.dnn_backend)
         (mask_path,) = store.paths("mask_detector")
@@ -59,7 +64,8 @@ class Networks:
         if settings.gender.enabled:
             entry = store.entry(settings.gender.model)
             self._gender = GenderClassifier.load(store, settings.gender.model, backend=settings.dnn_backend)
-            self.gender_threshold = settings.gender.threshold or entry.threshold or 0.8
+            chosen = settings.gender.threshold if settings.gender.threshold is not None else entry.threshold
+            self.gender_threshold = chosen if chosen is not None else _GENDER_THRESHOLD
         self._gate = MotionGate() if settings.motion_gate else None
 
     def moved(self, image: Image) -> bool:
@@ -76,6 +82,7 @@ class Networks:
         """Faces of the configured size inside the watched area, boxes in pixels of `image`."""
         begin = time.perf_counter()
         boxes, scores = self._detector.detect(image)
+        self.found = tuple(Box(*box) for box in boxes.tolist())
         self.times.net += self._detector.net_ms
         if len(boxes):
             heights = boxes[:, 3] - boxes[:, 1]

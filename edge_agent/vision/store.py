@@ -9,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 import tempfile
-import urllib.request
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -167,6 +166,8 @@ def _hash(path: Path, file: ModelFile) -> str:
 
 def _obtain(origin: Origin, target: Path) -> None:
     if origin.url:
+        import urllib.request  # with TLS behind it: 0.2 s that the service would pay at each start
+
         with urllib.request.urlopen(origin.url, timeout=_NETWORK_TIMEOUT) as answer, target.open("wb") as out:
             while chunk := answer.read(_CHUNK):
                 out.write(chunk)

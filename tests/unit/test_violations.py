@@ -76,6 +76,13 @@ def test_others_in_the_picture_are_named_for_blurring() -> None:
     assert notice.frame is not None
 
 
+def test_every_other_face_of_the_frame_is_blurred_though_nobody_follows_it() -> None:
+    own, passer_by = Box(0, 50, 318, 238), Box(500, 50, 540, 90)
+    room = Violations(ViolationSettings())
+    (notice,) = room.update([person(1, Verdict.NO_MASK)], frame(1), [own, passer_by])
+    assert notice.others == (passer_by,)
+
+
 def test_with_gender_switched_off_events_carry_none() -> None:
     (notice,) = Violations(ViolationSettings(), gender=False).update([person(1, Verdict.NO_MASK)], frame(1))
     assert notice.violation.gender is None

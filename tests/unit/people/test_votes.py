@@ -72,8 +72,17 @@ def test_between_threshold_and_release_a_verdict_is_kept() -> None:
     assert made.verdict is Verdict.NO_MASK
 
 
-def test_a_kind_of_violation_does_not_change_while_it_lasts() -> None:
-    assert votes(*[BARE] * 5, *[NOSE_OUT] * 20).verdict is Verdict.NO_MASK
+def test_a_kind_of_violation_changes_only_when_the_other_is_clear() -> None:
+    assert votes(*[NOSE_OUT] * 5, BARE, BARE).verdict is Verdict.INCORRECT
+    assert votes(*[NOSE_OUT] * 5, *[BARE] * 20).verdict is Verdict.NO_MASK
+
+
+def test_a_face_that_is_either_bare_or_badly_worn_does_vote() -> None:
+    assert votes(*[MaskScores(0.1, 0.45, 0.45)] * 5).verdict.is_violation
+
+
+def test_bare_and_badly_worn_looks_are_sure_of_a_violation() -> None:
+    assert votes(*[BARE, NOSE_OUT] * 3).sure
 
 
 def test_a_better_look_weighs_more() -> None:
