@@ -61,15 +61,23 @@ class Mosquitto:
 
     def start(self) -> Mosquitto:
         with self.log.open("ab") as log:
+            before = log.tell()
             self._process = subprocess.Popen([str(PROGRAM), "-c", str(self._config)], stdout=log, stderr=log)
-        wait_until(self._listens, f"mosquitto listens on {self.port}: {self.log.read_text(errors='replace')}")
+        process = self._process
+
+        def runs() -> bool:
+            assert process.poll() is None, self.log.read_text(errors="replace")
+            return b" running" in self.log.read_bytes()[before:]
+
+        wait_until(runs, f"mosquitto runs on {self.port}")
         return self
 
-    def _listens(self) -> bool:
-        assert self._process is not None and self._process.poll() is None, self.log.read_text(errors="replace")
-        with contextlib.suppress(OSError), socket.create_connection((LOOPBACK, self.port), timeout=1):
-            return True
-        return False
+    def reload(self) -> None:
+        """Have it read its rights again, with all connections kept."""
+        assert self._process is not None
+        before = self.log.stat().st_size
+        self._process.send_signal(signal.SIGHUP)
+        wait_until(lambda: b"Reloading config" in self.log.read_bytes()[before:], "mosquitto reloads")
 
     def kill(self, sign: signal.Signals = signal.SIGKILL) -> None:
         if self._process is not None:

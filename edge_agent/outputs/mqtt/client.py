@@ -122,7 +122,8 @@ class Link:
         session = self._session
         if session is not None:
             session.client.disconnect()
-            session.closed.wait(max(0.0, deadline - time.monotonic()))
+            if session.up:
+                session.closed.wait(max(0.0, deadline - time.monotonic()))
             session.answered.set()
             session.closed.set()
         if self._thread.is_alive():
