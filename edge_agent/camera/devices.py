@@ -36,6 +36,10 @@ class Mode:
     rates: tuple[float, ...]
     """Pictures a second, fastest first; empty if the driver names none."""
 
+    def __str__(self) -> str:
+        rates = "/".join(f"{rate:g}" for rate in self.rates)
+        return f"{self.fourcc} {self.width}×{self.height}" + (f" at {rates}" if rates else "")
+
 
 @dataclass(frozen=True, slots=True)
 class VideoDevice:

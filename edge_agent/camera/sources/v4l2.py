@@ -82,12 +82,13 @@ class V4l2Camera:
         wanted = self._settings
         # The format first: which sizes and rates there are depends on it. MJPG is the one USB 2 has room for.
         for fourcc in (wanted.fourcc, *_FALLBACKS):
-            if capture.set(cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc)) and _fourcc(capture) == fourcc:
+            _set(capture, cv2.CAP_PROP_FOURCC, cv2.VideoWriter.fourcc(*fourcc))
+            if _fourcc(capture) == fourcc:
                 break
-        capture.set(cv2.CAP_PROP_FRAME_WIDTH, wanted.width)
-        capture.set(cv2.CAP_PROP_FRAME_HEIGHT, wanted.height)
-        capture.set(cv2.CAP_PROP_FPS, wanted.fps)
-        capture.set(cv2.CAP_PROP_BUFFERSIZE, 1)
+        _set(capture, cv2.CAP_PROP_FRAME_WIDTH, wanted.width)
+        _set(capture, cv2.CAP_PROP_FRAME_HEIGHT, wanted.height)
+        _set(capture, cv2.CAP_PROP_FPS, wanted.fps)
+        _set(capture, cv2.CAP_PROP_BUFFERSIZE, 1)
         if wanted.exposure == "auto":
             done = capture.set(cv2.CAP_PROP_AUTO_EXPOSURE, _EXPOSURE_AUTO)
         elif wanted.exposure is not None:
@@ -123,6 +124,12 @@ def _captured_at(position: float, arrived: float) -> float:
     # The driver stamps the buffer with the monotonic clock, mostly at the start of the exposure or of the transfer;
     # drivers that stamp otherwise are off by hours, not by seconds.
     return position if 0.0 <= arrived - position < 5.0 else arrived
+
+
+def _set(capture: cv2.VideoCapture, name: int, value: float) -> None:
+    # Each change stops the stream and sets the device up anew, which takes time, and which not every driver bears.
+    if capture.get(name) != value:
+        capture.set(name, value)
 
 
 def _mode(capture: cv2.VideoCapture) -> str:

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge_agent.camera import devices
-from edge_agent.camera.devices import VideoDevice, find_device, list_devices
+from edge_agent.camera.devices import Mode, VideoDevice, find_device, list_devices
 from edge_agent.errors import CameraError
 
 DOOR = VideoDevice("/dev/video0", "HD Pro Webcam C920", "usb-0000:01:00.0-1.1")
@@ -60,6 +60,11 @@ def test_a_stable_path_is_followed_and_not_outguessed(tmp_path: Path) -> None:
     alike = VideoDevice("/dev/video9", DOOR.name, DOOR.bus)
     with pytest.raises(CameraError, match="not attached"):
         find_device("/dev/v4l/by-id/usb-Logitech_C920_1234-video-index0", [alike], remembered=DOOR)
+
+
+def test_a_mode_is_readable() -> None:
+    assert str(Mode("MJPG", 1280, 720, (30.0, 7.5))) == "MJPG 1280×720 at 30/7.5"
+    assert str(Mode("YUYV", 640, 480, ())) == "YUYV 640×480"
 
 
 def test_files_that_are_no_cameras_are_not_listed(tmp_path: Path) -> None:
