@@ -95,7 +95,7 @@ def _figures(one: Score) -> dict[str, Any]:
         "found": one.found, "found_share": round(one.found_share, 4), "wrong_kind": one.wrong_kind,
         "repeated": one.repeated, "false": one.false, "ghosts": one.ghosts,
         "false_per_hour": round(one.false_per_hour, 3), "delay_p50": p50, "delay_p95": p95,
-        "missed": one.missed, "alarms": one.alarms,
+        "missed": one.missed, "alarms": one.alarms, "delays": [round(delay, 2) for delay in one.delays],
     }  # fmt: skip
 
 
