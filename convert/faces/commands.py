@@ -65,17 +65,24 @@ def _export_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
 def _evaluate(args: argparse.Namespace) -> int:
     import json
 
+    from convert.faces.card import renew
     from convert.faces.evaluate import measure, report, table
+    from convert.faces.figures import draw
     from convert.faces.records import evaluation_scenes
     from edge_agent.vision.store import ModelStore
 
     scenes = evaluation_scenes(args.scenes, everything=args.all)
-    kinds = [(kind.partition(":")[0], int(kind.partition(":")[2] or 512)) for kind in args.detectors]
-    rows = report(measure(kinds, scenes, ModelStore(args.models)))
-    print(f"{len(scenes)} scenes, {sum(len(scene.boxes) for scene in scenes)} labelled faces\n")
-    print(table(rows))
+    kinds = [(kind.partition(":")[0], int(kind.partition(":")[2] or 480)) for kind in args.detectors]
+    measured = measure(kinds, scenes, ModelStore(args.models))
+    rows = report(measured)
+    text = f"{len(scenes)} scenes, {sum(len(scene.boxes) for scene in scenes)} labelled faces.\n\n{table(rows)}"
+    print(text)
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    if args.card:
+        renew(args.card, text)
+    if args.plots:
+        draw(measured, args.plots)
     return 0
 
 
@@ -86,14 +93,16 @@ def _evaluate_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--all", action="store_true", help="every scene, not only those that training leaves out")
     parser.add_argument(
-        "--detectors", nargs="+", default=["edge_face:512", "res10:300", "yunet:320", "yunet:640"],
+        "--detectors", nargs="+", default=["edge_face:480", "res10:320", "yunet:320", "yunet:640"],
         metavar="NAME[:WIDTH]",
-        help="detectors and the width of their input (default: %(default)s)",
+        help="detectors and the longer side of their input (res10 always takes 300 × 300) (default: %(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--models", type=Path, metavar="DIR", help="model folder with a manifest (default: the program's)"
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument("--card", type=Path, metavar="FILE", help="renew the measured part of a model card")
+    parser.add_argument("--plots", type=Path, metavar="DIR", help="draw recall and precision there")
     parser.set_defaults(run=_evaluate)
 
 

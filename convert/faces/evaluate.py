@@ -108,12 +108,12 @@ def _row(measured: Measured, reference: float) -> dict[str, Any]:
         "detector": measured.name,
         "input_width": measured.width,
         "threshold": threshold,
-        "recall": {name: matched.recall(threshold, band).to_dict() for name, band in BANDS.items()},
-        "recall_masked_over_40": masked.to_dict(),
-        "recall_bare_over_40": bare.to_dict(),
+        "recall": {name: matched.recall(threshold, band).as_dict() for name, band in BANDS.items()},
+        "recall_masked_over_40": masked.as_dict(),
+        "recall_bare_over_40": bare.as_dict(),
         "masked_minus_bare": round(masked.value - bare.value, 4),
-        "precision_over_40": matched.precision(threshold).to_dict(),
-        "precision_over_40_known_faces_left_out": matched.precision(threshold, lenient=True).to_dict(),
+        "precision_over_40": matched.precision(threshold).as_dict(),
+        "precision_over_40_known_faces_left_out": matched.precision(threshold, lenient=True).as_dict(),
         "average_precision_over_20": round(matched.average_precision(), 4),
         "threshold_for_precision_95": matched.threshold_for(0.95),
         "milliseconds": round(measured.milliseconds, 2),
@@ -125,7 +125,9 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     """The same for a person, Markdown."""
 
     def share(value: dict[str, Any]) -> str:
-        return f"{value['value']:.3f} ({value['low']:.3f}–{value['high']:.3f}, n={value['n']})"
+        if not value["count"]:
+            return "–"
+        return f"{value['value']:.3f} ({value['low']:.3f}–{value['high']:.3f}, n={value['count']})"
 
     lines: list[tuple[str, list[str]]] = [("threshold", [f"{row['threshold']:.2f}" for row in rows])]
     lines += [(f"recall {name}", [share(row["recall"][name]) for row in rows]) for name in BANDS]

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.faces.records import Boxes, Scene, overlaps
+from convert.metrics import Figure, share
 
 SAME = 0.4
 """IoU from which a detection is the labelled face."""
@@ -18,32 +19,6 @@ BANDS: dict[str, tuple[float, float]] = {
 }  # fmt: skip
 LARGE = 40.0
 """Precision counts boxes at least this high: who passes an entrance."""
-
-
-@dataclass(frozen=True)
-class Share:
-    """`hits` of `total` with its 95 % interval (Wilson's)."""
-
-    hits: int
-    total: int
-
-    @property
-    def value(self) -> float:
-        return self.hits / self.total if self.total else math.nan
-
-    @property
-    def interval(self) -> tuple[float, float]:
-        if not self.total:
-            return (math.nan, math.nan)
-        z, n, p = 1.96, self.total, self.value
-        middle = (p + z * z / (2 * n)) / (1 + z * z / n)
-        half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-        return (max(0.0, middle - half), min(1.0, middle + half))
-
-    def to_dict(self) -> dict[str, float | int | list[float]]:
-        """For JSON."""
-        low, high = self.interval
-        return {"value": round(self.value, 4), "low": round(low, 4), "high": round(high, 4), "n": self.total}
 
 
 @dataclass(frozen=True)
@@ -63,21 +38,21 @@ class Matched:
     masked: NDArray[np.bool_]
     found: NDArray[np.float32]
 
-    def recall(self, threshold: float, band: tuple[float, float], masked: bool | None = None) -> Share:
+    def recall(self, threshold: float, band: tuple[float, float], masked: bool | None = None) -> Figure:
         """Share of the labelled faces in a band of heights that are found, of all, masked or bare ones."""
         chosen = (self.height >= band[0]) & (self.height < band[1])
         if masked is not None:
             chosen &= self.masked == masked
-        return Share(int((self.found[chosen] >= threshold).sum()), int(chosen.sum()))
+        return share(int((self.found[chosen] >= threshold).sum()), int(chosen.sum()))
 
-    def precision(self, threshold: float, *, lenient: bool = False) -> Share:
+    def precision(self, threshold: float, *, lenient: bool = False) -> Figure:
         """Share of the detections of at least `LARGE` that are labelled; `lenient` leaves out faces nobody
         labelled.
         """
         chosen = (self.score >= threshold) & (self.tall >= LARGE)
         if lenient:
             chosen &= self.right | ~self.unlabelled
-        return Share(int(self.right[chosen].sum()), int(chosen.sum()))
+        return share(int(self.right[chosen].sum()), int(chosen.sum()))
 
     def average_precision(self, least: float = 20.0) -> float:
         """Area under precision over recall, every point, for faces of at least `least` pixels."""
