@@ -98,6 +98,17 @@ def test_a_gstreamer_pipeline_that_ends_or_is_wrong_says_why() -> None:
     assert "pipeline can't be read" in probe(CameraSettings(source="gstreamer:videotestsrc pattern='ball")).reason
 
 
+def test_a_gstreamer_pipeline_shows_no_password() -> None:
+    missing = GStreamerRig.missing()
+    if missing is not None:
+        pytest.skip(missing)
+    pipeline = "gstreamer:uridecodebin uri=http://owner:s3cret@127.0.0.1:9/x"
+    result = probe(CameraSettings(source=pipeline, open_timeout=5))
+    assert not result.ok
+    assert result.reason
+    assert "s3cret" not in repr(result)
+
+
 def test_without_gstreamer_there_is_a_hint_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", os.devnull)
     assert "apt install gstreamer1.0-tools" in probe(CameraSettings(source="gstreamer:videotestsrc")).reason

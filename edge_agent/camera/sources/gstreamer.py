@@ -107,7 +107,8 @@ class GStreamerPipeline:
     def _last_words(self) -> str:
         lines = [line.strip() for line in self._words.decode("utf-8", "replace").splitlines() if line.strip()]
         errors = [line for line in lines if "ERROR" in line or "erroneous" in line] or lines[-2:]
-        return " ".join(errors)[:_LAST_WORDS]
+        # An address in the pipeline may hold a password.
+        return re.sub(r"://[^/\s@]*@", "://", " ".join(errors))[:_LAST_WORDS]
 
     def close(self) -> None:
         child, self._child = self._child, None
@@ -130,4 +131,5 @@ class GStreamerPipeline:
             child.kill()
 
     def describe(self) -> str:
-        return f"GStreamer pipeline {self._pipeline.split('!')[0].strip()}"
+        # The element's name alone: its properties may hold an address with a password.
+        return f"GStreamer pipeline {(self._pipeline.split() or ['(empty)'])[0]}"
