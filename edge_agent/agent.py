@@ -25,7 +25,7 @@ from edge_agent.outputs.mqtt.payloads import OutboxStatus, StatusPayload
 from edge_agent.outputs.snapshots import SnapshotOutput
 from edge_agent.outputs.switches import Switches, SwitchValues
 from edge_agent.report import changed, status_line, status_payload
-from edge_agent.service import board, health
+from edge_agent.service import board, counts, health
 from edge_agent.service.governor import Governor
 from edge_agent.service.notify import Notifier
 from edge_agent.service.progress import ProgressWatchdog
@@ -83,6 +83,10 @@ class Agent:
         self._camera = CameraThread(settings.camera, self._slot)
         self._web = self._web_page()
         self._statistics = Statistics()
+        self._counts_path = state_dir / "today.json"
+        kept = counts.read(self._counts_path)
+        if kept:
+            self._statistics.restore_today(*kept)
         self._watchdog = ProgressWatchdog(self._notifier, stuck_grace=settings.service.camera_grace)
         self._governor = Governor(settings.service.temperature_limit, settings.camera.max_age)
         self._mqtt: MqttOutput | None = None
@@ -301,3 +305,6 @@ class Agent:
             self._snapshots.stop(_STOP["snapshots"])
         if self._mqtt:
             self._mqtt.stop(_STOP["mqtt"])
+        figures = self._statistics.snapshot()
+        if figures.day is not None and figures.today:
+            counts.write(self._counts_path, figures.day, figures.today)

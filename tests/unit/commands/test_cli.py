@@ -1,0 +1,119 @@
+"""The command line: help that teaches, exit codes, and no traceback for anybody."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from edge_agent.cli import main
+from edge_agent.config import Settings
+
+COMMANDS = ("run", "demo", "check", "detect", "bench", "cameras", "models", "schema", "purge-discovery")
+
+
+def test_help_names_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(["--help"])
+    assert ended.value.code == 0
+    printed = capsys.readouterr().out
+    assert all(command in printed for command in COMMANDS)
+    assert "78" in printed
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_every_command_explains_itself(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main([command, "--help"])
+    assert ended.value.code == 0
+    assert len(capsys.readouterr().out) > 100
+
+
+def test_help_loads_no_network_library() -> None:
+    script = "import sys; from edge_agent.cli import main\ntry: main(['--help'])\nexcept SystemExit: pass\n"
+    script += "assert not {'cv2', 'numpy', 'pydantic', 'paho', 'rich'} & set(sys.modules)"
+    subprocess.run([sys.executable, "-c", script], check=True, stdout=subprocess.DEVNULL)
+
+
+def test_python_dash_m_is_the_same() -> None:
+    done = subprocess.run([sys.executable, "-m", "edge_agent", "--version"], capture_output=True, text=True)
+    assert done.stdout.startswith("edge-agent ")
+
+
+@pytest.mark.parametrize("arguments", [[], ["nonsense"], ["detect"], ["bench", "--frames", "x"]])
+def test_wrong_options_exit_2(arguments: list[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+
+
+def test_the_schema_of_the_configuration_is_one(capsys: pytest.CaptureFixture[str]) -> None:
+    import jsonschema
+
+    assert main(["schema"]) == 0
+    schema = json.loads(capsys.readouterr().out)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    assert set(schema["properties"]) == set(Settings.model_fields)
+    jsonschema.validate({"camera": {"source": 0}}, schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"camera": {"widht": 0}}, schema)
+    assert {"status", "violation"} <= set(schema["payloads"])
+
+
+def test_one_schema_by_name_and_an_unknown_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["schema", "violation"]) == 0
+    assert "event_id" in json.loads(capsys.readouterr().out)["properties"]
+    assert main(["schema", "nonsense"]) == 2
+    assert "violation" in capsys.readouterr().err
+
+
+def test_models_are_listed_and_verified(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["models", "list"]) == 0
+    assert "mask_detector" in capsys.readouterr().out
+    assert main(["models", "verify"]) == 0
+
+
+def test_an_altered_model_fails_the_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    from edge_agent.vision.store import bundled_directory
+
+    for file in bundled_directory().iterdir():
+        if file.is_file():
+            (tmp_path / file.name).write_bytes(file.read_bytes())
+    (tmp_path / "mask_detector.tflite").write_bytes(b"truncated")
+    assert main(["models", "--dir", str(tmp_path), "verify"]) == 1
+    assert "mask_detector.tflite" in capsys.readouterr().err
+    config = tmp_path / "config.yaml"
+    config.write_text(yaml.safe_dump({"vision": {"models_dir": str(tmp_path)}, "camera": {"source": "test"}}))
+    assert main(["check", "--json", "-c", str(config)]) == 78
+    checks = {line["name"]: line for line in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["models"]["status"] == "fail"
+    assert "mask_detector.tflite" in checks["models"]["text"]
+    assert checks["camera"]["status"] == "ok"
+
+
+def test_check_says_what_to_do_about_a_wrong_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("camera:\n  fps: fast\n")
+    assert main(["check", "--json", "-c", str(config)]) == 78
+    (line,) = json.loads(capsys.readouterr().out)["checks"]
+    assert "line 2" in line["text"] and line["hint"]
+
+
+def test_check_fails_without_broker_and_camera(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.yaml"
+    settings = {
+        "camera": {"source": str(tmp_path / "none.mp4")},
+        "mqtt": {"host": "127.0.0.1", "port": 9, "connect_timeout": 1},
+        "service": {"state_dir": str(tmp_path)},
+        "buzzer": {"driver": "simulated"},
+    }
+    config.write_text(yaml.safe_dump(settings))
+    assert main(["check", "--json", "-c", str(config)]) == 1
+    checks = {line["name"]: line for line in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["camera"]["status"] == checks["broker"]["status"] == "fail"
+    assert checks["broker"]["hint"]
+    assert checks["buzzer"]["status"] == "ok"
