@@ -50,7 +50,7 @@ def share(right: int, total: int) -> Figure:
     spread = 1 + _Z**2 / total
     middle = (part + _Z**2 / (2 * total)) / spread
     reach = _Z * math.sqrt(part * (1 - part) / total + _Z**2 / (4 * total**2)) / spread
-    return Figure(part, max(middle - reach, 0.0), min(middle + reach, 1.0), total)
+    return Figure(part, max(min(middle - reach, part), 0.0), min(max(middle + reach, part), 1.0), total)
 
 
 def resampled(

@@ -24,6 +24,11 @@ class Jitter:
     rotation: float = 14.0
     few_pixels: float = 0.35
     fewest: float = 18.0
+    motion: float = 0.12
+    light: float = 0.55
+    noise: float = 0.2
+    compression: float = 0.25
+    grey: float = 0.06
 
 
 def jittered_crop(image: Image, box: Box, size: int, rng: np.random.Generator, jitter: Jitter) -> Image:
@@ -56,7 +61,7 @@ def jittered_crop(image: Image, box: Box, size: int, rng: np.random.Generator, j
 def degrade(image: Image, rng: np.random.Generator, jitter: Jitter) -> Image:
     """Make a square BGR crop look as if a cheap camera had taken it from afar, in bad light."""
     size = image.shape[0]
-    if rng.random() < 0.12:
+    if rng.random() < jitter.motion:
         image = _motion_blur(image, rng)
     if rng.random() < jitter.few_pixels:
         few = int(np.exp(rng.uniform(np.log(jitter.fewest), np.log(0.75 * size))))
@@ -64,14 +69,14 @@ def degrade(image: Image, rng: np.random.Generator, jitter: Jitter) -> Image:
         if rng.random() < 0.5:
             small = _compressed(np.asarray(small, dtype=np.uint8), int(rng.integers(35, 95)))
         image = np.asarray(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
-    if rng.random() < 0.55:
+    if rng.random() < jitter.light:
         image = _light(image, rng)
-    if rng.random() < 0.2:
+    if rng.random() < jitter.noise:
         noise = rng.normal(0, rng.uniform(2, 14), image.shape)
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
-    if rng.random() < 0.25:
+    if rng.random() < jitter.compression:
         image = _compressed(image, int(rng.integers(20, 90)))
-    if rng.random() < 0.06:
+    if rng.random() < jitter.grey:
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         image = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
     return image

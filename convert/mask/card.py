@@ -64,7 +64,7 @@ def _measured(model: Path, dataset: Path, scenes: Path | None, checkpoint: Path 
             f"{predictors[0].size} × {predictors[0].size}. One face on one core of the machine that measured: "
             f"{milliseconds} (median).",
             "",
-            f"Share of right answers on {len(cut.records)} faces that were not trained on, with 95 % intervals (Wilson):",
+            f"Share of right answers on {len(cut.records)} faces not trained on, with 95 % intervals (Wilson):",
             "",
             *_table(
                 ["measure", "faces", *names],

@@ -10,7 +10,7 @@ from typing import Any
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
-    """Add ``train``, ``to-tflite``, ``evaluate`` and ``export-card``."""
+    """Add ``train``, ``to-tflite``, ``evaluate``, ``made-labels`` and ``export-card``."""
     train = subparsers.add_parser("train", help="train the mask network on a folder of photos")
     _add_dataset(train)
     train.add_argument("--bare", type=Path, metavar="DIR", help="more faces without a mask, in any folders")
@@ -28,12 +28,15 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         default="imagenet",
         help="ImageNet weights without top; 'imagenet' downloads them, 'none' starts from nothing",
     )
+    train.add_argument("--start", type=Path, metavar="MODEL.keras", help="go on from this checkpoint instead")
+    train.add_argument("--gentle", action="store_true", help="distort and paint less, to settle a trained network")
     train.add_argument("--size", type=int, default=96, help="side of the input in pixels (%(default)s)")
     train.add_argument("--alpha", type=float, default=1.0, help="width of MobileNetV2 (%(default)s)")
     train.add_argument("--epochs", type=int, default=11, help="%(default)s")
     train.add_argument("--steps", type=int, default=250, help="batches in an epoch (%(default)s)")
     train.add_argument("--batch", type=int, default=64, help="faces in a batch (%(default)s)")
     train.add_argument("--rate", type=float, default=4e-4, help="highest learning rate (%(default)s)")
+    train.add_argument("--average", type=float, default=0.998, help="momentum of the weight average (%(default)s)")
     train.add_argument("--teacher", type=Path, metavar="FILE", help="distil from this .keras checkpoint")
     train.add_argument("--seed", type=int, default=20261122, help="%(default)s")
     train.add_argument("--threads", type=int, default=1, help="cores TensorFlow may use (%(default)s)")
@@ -61,6 +64,13 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         help="contact sheet of the worst errors; it shows faces, keep it private",
     )
     evaluate.set_defaults(run=_evaluate)
+
+    labels = subparsers.add_parser(
+        "made-labels", help="print a network's labels of 200 drawn faces, to compare machines"
+    )
+    labels.add_argument("model", type=Path, metavar="FILE.tflite")
+    labels.add_argument("--runtime", choices=("auto", "litert", "tflite-runtime"), default="auto")
+    labels.set_defaults(run=_made_labels)
 
     card = subparsers.add_parser("export-card", help="renew the measured part of a model's card")
     card.add_argument("model", type=Path, metavar="FILE.tflite")
@@ -111,11 +121,13 @@ def _train(args: argparse.Namespace) -> int:
         steps=args.steps,
         batch=args.batch,
         rate=args.rate,
+        average=args.average,
         seed=args.seed,
         threads=args.threads,
         teacher=args.teacher,
+        start=args.start,
     )
-    train.fit(patches.load(cache), args.out, settings, Recipe())
+    train.fit(patches.load(cache), args.out, settings, Recipe().gentle() if args.gentle else Recipe())
     print(f"{args.out / 'model.keras'} is ready; next: python -m convert to-tflite {args.out / 'model.keras'} …")
     return 0
 
@@ -162,6 +174,18 @@ def _evaluate(args: argparse.Namespace) -> int:
             figures.draw_all(args.plots, report, cut, probabilities, args.history)
         if args.errors is not None:
             figures.draw_errors(args.errors, cut, probabilities)
+    return 0
+
+
+def _made_labels(args: argparse.Namespace) -> int:
+    from convert.errors import ConvertError
+    from convert.mask.made import made_labels
+    from edge_agent.errors import ModelError
+
+    try:
+        print(json.dumps(made_labels(args.model, args.runtime)))
+    except ModelError as error:
+        raise ConvertError(str(error)) from error
     return 0
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import cv2
 import numpy as np
@@ -40,6 +40,17 @@ class Recipe:
     detector_box: float = 0.35
     jitter: Jitter = field(default_factory=Jitter)
 
+    def gentle(self) -> Recipe:
+        """The same data less distorted and less painted on, to settle on what the device mostly sees."""
+        jitter = replace(
+            self.jitter, margin_x=(0.0, 0.2), margin_top=(0.0, 0.16), margin_bottom=(0.1, 0.3), shift=0.03,
+            rotation=8.0, few_pixels=0.22, motion=0.06, light=0.35, noise=0.1, compression=0.15, grey=0.03,
+        )  # fmt: skip
+        return replace(
+            self, classes=(0.42, 0.41, 0.17), painted_mask=0.04, painted_incorrect=0.06, painted_chin=0.03,
+            painted_bare=0.14, jitter=jitter,
+        )  # fmt: skip
+
     def weight(self, patch: Patch) -> float:
         """How often a face is drawn, relative to others of its class."""
         if patch.origin == "bare":
@@ -71,6 +82,8 @@ class Sampler:
             for index in indices
             if patches[index].label == NO_MASK and patches[index].landmarks and patches[index].side >= 48
         ]
+        # In profile, what is painted below the nose tip of a frontal face would cover the nose.
+        self._frontal = [index for index in self._paintable if _looks_ahead(patches[index])]
         self._draw()
 
     def forget(self, indices: Sequence[int]) -> None:
@@ -79,6 +92,7 @@ class Sampler:
             self._weights.pop(index, None)
         doubted = set(indices)
         self._paintable = [index for index in self._paintable if index not in doubted]
+        self._frontal = [index for index in self._frontal if index not in doubted]
         self._draw()
 
     def _draw(self) -> None:
@@ -130,16 +144,24 @@ class Sampler:
             return index, painter, target
         if self._paintable:
             bare = self._paintable[int(rng.integers(len(self._paintable)))]
+            frontal = self._frontal[int(rng.integers(len(self._frontal)))] if self._frontal else bare
             if label == MASK and chance < recipe.painted_mask:
                 return bare, paint.mask_on, target
             alone = label == INCORRECT and not len(self._pools[INCORRECT][0])
             if label == INCORRECT and (alone or chance < recipe.painted_incorrect):
-                return bare, paint.mask_under_nose, target
+                return frontal, paint.mask_under_nose, target
             if label == INCORRECT and chance < recipe.painted_incorrect + recipe.painted_chin:
                 # People disagree on what a mask under the chin is; a crop may not even show it.
-                return bare, paint.mask_under_chin, np.array([0.0, 0.4, 0.6])
+                return frontal, paint.mask_under_chin, np.array([0.0, 0.4, 0.6])
         return self._pick(label, rng), None, target
 
     def _pick(self, label: int, rng: np.random.Generator) -> int:
         pool, cumulated = self._pools[label]
         return int(pool[min(int(np.searchsorted(cumulated, rng.random())), len(pool) - 1)])
+
+
+def _looks_ahead(patch: Patch) -> bool:
+    if not patch.landmarks:
+        return False
+    face = paint.Face(patch.landmarks, patch.box)
+    return abs(face.turn) < 0.25 * face.width

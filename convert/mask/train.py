@@ -26,11 +26,15 @@ _log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train; times and counts, not what the data is."""
+    """How to train; times and counts, not what the data is.
+
+    ``weights`` are ImageNet's; ``start`` is a checkpoint to go on from instead, with its own width and size.
+    """
 
     size: int = 96
     alpha: float = 1.0
     weights: Path | str | None = None
+    start: Path | None = None
     epochs: int = 12
     steps: int = 250
     batch: int = 64
@@ -74,7 +78,9 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
 
 
 class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Takes doubtful labels out after some epochs: where the averaged net is sure of another class.
+    """Takes doubtful labels out: where the averaged net is sure of another class.
+
+    That is after some epochs, or at once when a trained network is trained on.
 
     Only bare and incorrect faces of scenes and incorrect singles are asked; the other labels were checked by eye.
     """
@@ -97,12 +103,18 @@ class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._out.is_file():
             self._batches.sampler.forget(json.loads(self._out.read_text()))
+        elif self._settings.start is not None:
+            self._clean()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         self._batches.epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if epoch + 1 != self._settings.clean_after or not self._asked:
+        if epoch + 1 == self._settings.clean_after and not self._out.is_file():
+            self._clean()
+
+    def _clean(self) -> None:
+        if not self._asked:
             return
         crops = central_crops(self._patches, self._asked, self._settings.size)
         scores = tf.nn.softmax(self.model.predict(net.as_input(crops), batch_size=128, verbose=0)).numpy()
@@ -155,16 +167,19 @@ def fit(patches: PatchSet, out: Path, settings: Settings, recipe: Recipe) -> ker
         net.as_input(central_crops(patches, measured, settings.size)),
         np.eye(len(LABELS), dtype=np.float32)[[patches[index].label for index in measured]],
     )
-    model = net.build(settings.size, settings.alpha, settings.weights)
-    if not (out / "resume").exists():
-        _fit_head(model, batches, settings)
+    if settings.start is not None:
+        model = keras.models.load_model(settings.start, compile=False)
+    else:
+        model = net.build(settings.size, settings.alpha, settings.weights)
+        if not (out / "resume").exists():
+            _fit_head(model, batches, settings)
     net.freeze_batch_norm(model)
     schedule = keras.optimizers.schedules.CosineDecay(
         settings.rate * 0.1,
         settings.epochs * settings.steps,
         alpha=0.01,
         warmup_target=settings.rate,
-        warmup_steps=min(200, settings.steps),
+        warmup_steps=min(200, settings.epochs * settings.steps // 10),
     )
     model.compile(
         optimizer=keras.optimizers.AdamW(

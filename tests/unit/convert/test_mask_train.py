@@ -1,0 +1,121 @@
+"""Training, conversion and measuring from end to end, on drawn faces and for a few steps."""
+
+from __future__ import annotations
+
+import csv
+import importlib.util
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from convert.cli import main
+from convert.mask import graph
+from edge_agent.vision.tflite import available_runtimes
+
+from .test_mask_data import make_dataset, make_scenes
+
+pytestmark = [
+    pytest.mark.convert,
+    pytest.mark.timeout(600),
+    pytest.mark.skipif(
+        importlib.util.find_spec("tensorflow") is None, reason="tensorflow is not installed (extra: convert)"
+    ),
+]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with ``mask/``, ``scenes/``, ``run/`` of a tiny training, and ``run/model.tflite``."""
+    root = tmp_path_factory.mktemp("mask")
+    dataset, scenes = make_dataset(root, per_class=16), make_scenes(root)
+    assert main(_train(root, epochs=1)) == 0
+    assert main(["to-tflite", str(root / "run/model.keras"), "--dataset", str(dataset), "--scenes", str(scenes),
+                 "--out", str(root / "run/model.tflite")]) == 0  # fmt: skip
+    return root
+
+
+def _train(root: Path, epochs: int) -> list[str]:
+    return ["train", "--dataset", str(root / "mask"), "--scenes", str(root / "scenes"), "--out", str(root / "run"),
+            "--weights", "none", "--alpha", "0.35", "--size", "32", "--epochs", str(epochs), "--steps", "3",
+            "--batch", "8"]  # fmt: skip
+
+
+def test_the_file_runs_in_every_runtime_with_the_same_answers(trained: Path) -> None:
+    answers = [np.array(_ask(trained / "run/model.tflite", runtime)) for runtime in available_runtimes()]
+    assert answers
+    assert answers[0].shape == (20, 3)
+    np.testing.assert_allclose(answers[0].sum(axis=1), 1, atol=0.02)
+    for other in answers[1:]:
+        np.testing.assert_allclose(answers[0], other, atol=0.03)
+
+
+def _ask(model: Path, runtime: str) -> list[list[float]]:
+    """Probabilities of 20 drawn faces, in a process of its own: tflite-runtime fails beside TensorFlow."""
+    code = (
+        "import json, sys; from pathlib import Path\n"
+        "from convert.mask.made import made_crops; from edge_agent.vision.tflite import TFLiteModel\n"
+        "model = TFLiteModel(Path(sys.argv[1]), runtime=sys.argv[2])\n"
+        "print(json.dumps([model.run(crop[None])[0].tolist() for crop in made_crops(32, 20)]))"
+    )
+    root = Path(__file__).parents[3]
+    result = subprocess.run(
+        [sys.executable, "-c", code, str(model), runtime], cwd=root, capture_output=True, text=True, check=True
+    )
+    answers: list[list[float]] = json.loads(result.stdout)
+    return answers
+
+
+def test_its_graph_is_fit_for_arm(trained: Path) -> None:
+    graph.check(trained / "run/model.tflite")
+    assert "DEPTHWISE_CONV_2D" in graph.operators(trained / "run/model.tflite")
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.tflite"])
+def test_evaluate_prints_json(trained: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    model, scenes = str(trained / "run" / name), str(trained / "scenes")
+    code = main(["evaluate", model, str(trained / "mask"), "--scenes", scenes, "--all", "--json"])
+    report = json.loads(capsys.readouterr().out)
+    assert code == 0
+    assert report["headline"]["single faces, mask, real"]["count"] == 16
+    assert report["headline"]["scenes >= 40 px, bare"]["count"] == 4
+    assert set(report["classes"]) == {"mask", "no_mask", "incorrect"}
+    assert np.sum(report["confusion"]["counts"]) == 48 + 8
+
+
+def test_a_stopped_training_goes_on_where_it_was(trained: Path) -> None:
+    assert main(_train(trained, epochs=2)) == 0
+    with (trained / "run/history.csv").open(newline="") as stream:
+        assert [row["epoch"] for row in csv.DictReader(stream)] == ["0", "1"]
+
+
+def test_plots_and_card_are_written(trained: Path, tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra: convert)")
+    model, card = str(trained / "run/model.tflite"), tmp_path / "card.md"
+    common = [str(trained / "mask"), "--scenes", str(trained / "scenes")]
+    assert main(["evaluate", model, *common, "--all", "--plots", str(tmp_path), "--errors", str(tmp_path / "e.png"),
+                 "--history", str(trained / "run/history.csv")]) == 0  # fmt: skip
+    names = {path.name for path in tmp_path.glob("mask_*.png")}
+    assert names == {f"mask_{kind}.png" for kind in
+                     ("confusion", "precision_recall", "reliability", "headline", "history")}  # fmt: skip
+    card.write_text("# by hand\n\n<!-- measured: begin -->\nold\n<!-- measured: end -->\n\nalso by hand\n")
+    command = [sys.executable, "-m", "convert", "export-card", model, *common, "--out", str(card)]
+    subprocess.run(command, cwd=Path(__file__).parents[3], check=True)
+    text = card.read_text()
+    assert "old" not in text
+    assert text.startswith("# by hand")
+    assert text.endswith("also by hand\n")
+    assert "multiply–adds" in text
+
+
+def test_a_sheet_of_faces_is_refused_in_a_checkout(trained: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra: convert)")
+    (trained / ".git").mkdir(exist_ok=True)
+    code = main(["evaluate", str(trained / "run/model.tflite"), str(trained / "mask"), "--all", "--json",
+                 "--errors", str(trained / "errors.png")])  # fmt: skip
+    assert code == 2
+    assert "git checkout" in capsys.readouterr().err
+    assert not (trained / "errors.png").exists()
