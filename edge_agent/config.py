@@ -87,8 +87,8 @@ class CameraSettings(Section):
 class FaceSettings(Section):
     detector: Literal["edge_face", "res10", "yunet"] = "edge_face"
     input_width: Annotated[int, Field(ge=64, le=1920, multiple_of=32)] = 480
-    """The network sees the frame with its longer side at this many pixels; the other follows from its shape. res10 always
-    takes 300."""
+    """The network sees the frame with its longer side at this many pixels; the other follows from its shape.
+    res10 always takes 300."""
     threshold: Fraction | None = None
     """Detector score from which a face counts; None: the one in the model's manifest."""
     min_size: Annotated[int, Field(ge=8, le=4000)] = 24
