@@ -378,7 +378,7 @@ build_snapshot() {
   local h; h=$(hash_of 3 "$(cat "$D"/stamp.{rootfs,kernel,python})" "$SMP $MEM $CPU" "$PI_REVISION" "$(cat "$R"/usr/local/sbin/box-*)")
   fresh snap "$h" && return
   say "making the disk image"
-  rm -f "$D"/{base.raw,ready.qcow2,state.zst}
+  rm -f "$D"/{stamp.snap,base.raw,ready.qcow2,state.zst}
   truncate -s 6G "$D/base.raw"
   mke2fs -q -F -t ext4 -O '^metadata_csum' -E lazy_itable_init=1,lazy_journal_init=1 -d "$R" "$D/base.raw"
   say "first boot, then a snapshot"

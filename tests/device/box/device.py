@@ -14,6 +14,7 @@ UNIT = "edge-agent.service"
 CONFIG = Path("/etc/edge-agent/config.yaml")
 PASSWORD = "wachtwoord"
 PIN = "17"
+DETECTOR = "res10"
 INSTALL = Path("/srv/job/project")
 
 

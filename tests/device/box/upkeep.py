@@ -11,13 +11,13 @@ import device
 from device import UNIT, Broker, show
 from steps import RebootStep, run, sh, wait_for
 
-SETTINGS = """\
-device: {id: box}
-camera: {source: /srv/job/project/clip.mp4, width: 640, height: 480, fps: 10}
-vision: {face: {detector: res10}, gender: {enabled: false}}
-violations: {cooldown: 0}
-buzzer: {driver: simulated}
-mqtt: {host: 127.0.0.1, username: edge, reconnect_max: 2, status_interval: 2}
+SETTINGS = f"""\
+device: {{id: box}}
+camera: {{source: /srv/job/project/clip.mp4, width: 640, height: 480, fps: 10}}
+vision: {{face: {{detector: {device.DETECTOR}}}, gender: {{enabled: false}}}}
+violations: {{cooldown: 0}}
+buzzer: {{driver: simulated}}
+mqtt: {{host: 127.0.0.1, username: edge, reconnect_max: 2, status_interval: 2}}
 """
 CURRENT = Path("/opt/edge-agent/current")
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
@@ -68,6 +68,8 @@ def ready() -> None:
 def violation() -> None:
     """a bare face in a video: the event reaches mosquitto"""
     wait_for("an event", lambda: broker.violations(), 60)
+    event = broker.violations()[0]
+    assert event["kind"] == "no_mask" and event["schema"] == 1 and event["replayed"] is False, event
 
 
 def memory() -> None:

@@ -1,0 +1,88 @@
+"""The shipped models on this processor, in both TFLite runtimes: the same labels as on x86-64.
+
+Without a reference beside it (labels-*.jsonl) it only writes one to /out; script/test-device has an amd64 box do
+that.
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import device
+from steps import OUT, SkipStep, run, sh
+
+PICTURES = device.INSTALL / "pictures"
+RUNTIMES = ("litert", "tflite-runtime")
+TOLERANCE = 0.05
+"""Largest difference of a score: int8 kernels round differently, the float face and gender nets hardly."""
+
+
+def detect(runtime: str) -> None:
+    """Write what the networks say of the pictures to /out/labels-RUNTIME.jsonl."""
+    config = Path(f"/tmp/{runtime}.yaml")
+    config.write_text(f"vision: {{tflite_runtime: {runtime}, threads: 1, face: {{detector: {device.DETECTOR}}}}}\n")
+    target = OUT / f"labels-{runtime}.jsonl"
+    sh("edge-agent", "detect", "-c", str(config), str(PICTURES), "--jsonl", str(target), timeout=1800)
+    assert len(faces(target)) >= 6, f"{len(faces(target))} faces only"
+
+
+def faces(path: Path) -> list[tuple[str, dict[str, object]]]:
+    """(picture, face) of every face, in an order that both sides share."""
+    found = []
+    for line in path.read_text().splitlines():
+        record = json.loads(line)
+        found += [(record["file"], face) for face in sorted(record["faces"], key=lambda face: face["box"])]
+    return sorted(found, key=lambda item: item[0])
+
+
+def compare(runtime: str) -> None:
+    reference = device.INSTALL / f"labels-{runtime}.jsonl"
+    if not reference.exists():
+        raise SkipStep("this is the reference")
+    ours, theirs = faces(OUT / f"labels-{runtime}.jsonl"), faces(reference)
+    assert [name for name, _ in ours] == [name for name, _ in theirs], "other faces are found"
+    worst = 0.0
+    for (name, mine), (_, other) in zip(ours, theirs, strict=True):
+        for key in ("label", "gender"):
+            assert mine[key] == other[key], f"{name}: {key} {mine[key]} here, {other[key]} on x86-64"
+        for label in mine["scores"]:  # type: ignore[attr-defined]
+            worst = max(worst, abs(mine["scores"][label] - other["scores"][label]))  # type: ignore[index]
+    print(f"         {len(ours)} faces, scores differ by {worst:.4f} at most", flush=True)
+    assert worst <= TOLERANCE, f"a score differs by {worst:.3f}"
+
+
+def install() -> None:
+    """install from the wheelhouse of this processor"""
+    device.install("--no-start")
+
+
+def models() -> None:
+    """edge-agent models verify: every file as its manifest says"""
+    sh("edge-agent", "models", "verify")
+
+
+def litert() -> None:
+    """ai-edge-litert runs the shipped models"""
+    detect("litert")
+
+
+def tflite_runtime() -> None:
+    """tflite-runtime runs the shipped models"""
+    detect("tflite-runtime")
+
+
+def litert_alike() -> None:
+    """ai-edge-litert: the same labels as on x86-64"""
+    compare("litert")
+
+
+def tflite_runtime_alike() -> None:
+    """tflite-runtime: the same labels as on x86-64"""
+    compare("tflite-runtime")
+
+
+if __name__ == "__main__":
+    OUT.mkdir(exist_ok=True)
+    steps = [install, models, litert, tflite_runtime, litert_alike, tflite_runtime_alike]
+    raise SystemExit(run(steps, lambda: None))
