@@ -21,7 +21,8 @@ device: {{id: box}}
 camera: {{source: /dev/video0, width: 320, height: 240, fps: 5, max_age: 60, stall_after: 20, freeze_after: 900,
   open_timeout: 60, read_timeout: 15, reopen_min: 0.5, reopen_max: 2}}
 vision: {{max_fps: 4, motion_gate: false, threads: 1,
-  face: {{detector: {device.DETECTOR}, input_width: 160, min_size: 16}}, mask: {{min_face: 16}}, gender: {{enabled: false}}}}
+  face: {{detector: {device.DETECTOR}, input_width: 160, min_size: 16}},
+  mask: {{min_face: 16}}, gender: {{enabled: false}}}}
 people: {{min_votes: 2, window: 3, threshold: 0.5, release: 0.3, min_score: 0.4, lost_after: 10}}
 violations: {{cooldown: 0}}
 buzzer: {{driver: gpio, pin: {device.PIN}, no_mask: {{on: 0.6, off: 0.4, repeats: 3}}}}
