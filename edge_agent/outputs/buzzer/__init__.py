@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from edge_agent.config import BuzzerSettings
-from edge_agent.outputs.buzzer.drivers import Driver, DriverError, open_driver
+from edge_agent.outputs.buzzer.choice import open_driver
+from edge_agent.outputs.buzzer.drivers import Driver, DriverError
 from edge_agent.outputs.buzzer.output import BeepEvent, BuzzerOutput, BuzzerStats
 from edge_agent.outputs.buzzer.probe import BuzzerProbe, probe
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from edge_agent.config import BuzzerSettings
-from edge_agent.outputs.buzzer.drivers import DriverError, detect, open_driver
+from edge_agent.outputs.buzzer.choice import detect, open_driver
+from edge_agent.outputs.buzzer.drivers import DriverError
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ import types
 import pytest
 
 from edge_agent.config import BuzzerSettings, Pattern
-from edge_agent.outputs.buzzer import DriverError, drivers, open_driver, probe
+from edge_agent.outputs.buzzer import DriverError, choice, open_driver, probe
 from edge_agent.outputs.buzzer.jetson import JetsonBuzzer
 
 
@@ -76,13 +76,13 @@ def board_files(tmp_path, *, model: str | None = None, cpuinfo: str = "", tegra:
     ],
 )
 def test_board_is_recognised(tmp_path, files, driver):
-    assert drivers.detect(*board_files(tmp_path, **files)) == driver
+    assert choice.detect(*board_files(tmp_path, **files)) == driver
 
 
 @pytest.mark.parametrize("files", [{}, {"model": "Radxa ROCK 5B"}, {"cpuinfo": "model name\t: Some PC\n"}])
 def test_other_boards_get_advice(tmp_path, files):
     with pytest.raises(DriverError) as caught:
-        drivers.detect(*board_files(tmp_path, **files))
+        choice.detect(*board_files(tmp_path, **files))
     assert caught.value.lasting
     assert "sound" in caught.value.hint
 
