@@ -57,6 +57,7 @@ def components(topics: Topics, *, snapshots: bool, ranges: Ranges) -> dict[str, 
         },
         **{key: {**entity, **_availability(topics)} for key, entity in _readings(topics).items()},
         **{key: {**entity, **_availability(topics)} for key, entity in _controls(topics, ranges).items()},
+        # nor this: coming back from "unavailable" would look like its latest event happening again
         "violation": {
             "platform": "event",
             "name": "Violation",
@@ -64,7 +65,6 @@ def components(topics: Topics, *, snapshots: bool, ranges: Ranges) -> dict[str, 
             "state_topic": topics.violation,
             "event_types": list(EVENT_TYPES),
             "value_template": _EVENT_TEMPLATE,
-            **_availability(topics),
         },
     }
     if snapshots:
