@@ -16,7 +16,11 @@ import pytest
 ROOT = Path(__file__).parents[3]
 INSTALL = ROOT / "systemd/install.sh"
 UNINSTALL = ROOT / "systemd/uninstall.sh"
-SCRIPTS = (INSTALL, UNINSTALL, ROOT / "script/build-wheelhouse", ROOT / "script/test-device")
+SCRIPTS = (
+    INSTALL,
+    UNINSTALL,
+    *(ROOT / "script" / name for name in ("build-wheelhouse", "build-deb", "test-device")),
+)
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
 
