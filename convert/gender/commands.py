@@ -16,6 +16,8 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.add_argument("--out", type=Path, required=True, metavar="DIR",
                        help="folder for checkpoints and history.csv; training goes on where it stopped")
     train.add_argument("--minutes", type=float, default=25.0, help="time to train in all (default: %(default)s)")
+    train.add_argument("--rate", type=float, default=5e-4, help="learning rate (default: %(default)s)")
+    train.add_argument("--threads", type=int, default=1, help="that compute (default: %(default)s)")
     train.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     train.set_defaults(run=_train)
 
@@ -50,7 +52,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def _train(args: argparse.Namespace) -> int:
     from convert.gender.train import Settings, train
 
-    settings = Settings(minutes=args.minutes, seed=args.seed)
+    settings = Settings(minutes=args.minutes, rate=args.rate, seed=args.seed, threads=args.threads)
     print(train(args.dataset, args.cache, args.weights, args.out, settings))
     return 0
 

@@ -34,7 +34,7 @@ class Settings:
 
     minutes: float = 25.0
     batch: int = 64
-    rate: float = 6e-4
+    rate: float = 5e-4
     weight_decay: float = 0.02
     smoothing: float = 0.05
     other_heads: float = 0.15
@@ -47,6 +47,7 @@ class Settings:
     small_part: float = 0.4
     """Small crops for this part of the time: three times as many faces are seen in it."""
     seed: int = 1
+    threads: int = 1
 
 
 class _Stream(IterableDataset):  # type: ignore[misc]  # torch is not followed by mypy
@@ -109,7 +110,7 @@ def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings:
     Raises:
         ConvertError: the dataset, the weights or the checkpoint can't be used.
     """
-    torch.set_num_threads(1)
+    torch.set_num_threads(settings.threads)
     # OpenCV's pool of threads does not survive the fork that makes the process which cuts faces: it would hang.
     cv2.setNumThreads(0)
     torch.set_flush_denormal(True)
@@ -139,7 +140,7 @@ def _phase(
 ) -> None:
     """Train on crops of one size until ``state.elapsed`` reaches ``until`` seconds."""
     stream = _Stream(faces, size, settings.batch, settings.seed * 1_000_003 + state.step)
-    # One process cuts faces ahead of the one thread that trains.
+    # One process cuts faces ahead of those that train.
     batches = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=8, collate_fn=_untouched))
     losses = nn.CrossEntropyLoss(label_smoothing=settings.smoothing)
     total = settings.minutes * 60
