@@ -163,6 +163,7 @@ activate() {   # VENV: its units and its program become the ones in force
   for unit in edge-agent.service edge-agent@.service; do
     run install -m 644 "$assets/systemd/$unit" "$UNITS/$unit"
   done
+  run sync -f "$PREFIX"                          # all of it is on the disk before the link points to it
   point current "$1"
   run systemctl daemon-reload
 }
