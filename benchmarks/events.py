@@ -93,7 +93,7 @@ def _figures(one: Score) -> dict[str, Any]:
     return {
         "hours": round(one.seconds / 3600, 4), "violations": one.violations, "compliant": one.compliant,
         "found": one.found, "found_share": round(one.found_share, 4), "wrong_kind": one.wrong_kind,
-        "repeated": one.repeated, "false": one.false, "ghosts": one.ghosts,
+        "repeated": one.repeated, "false": one.false, "false_share": round(one.false_share, 4), "ghosts": one.ghosts,
         "false_per_hour": round(one.false_per_hour, 3), "delay_p50": p50, "delay_p95": p95,
         "missed": one.missed, "alarms": one.alarms, "delays": [round(delay, 2) for delay in one.delays],
     }  # fmt: skip
@@ -101,10 +101,10 @@ def _figures(one: Score) -> dict[str, Any]:
 
 #: What the table shows, and its names in the figures.
 _ROWS = {
-    "hours of film": "hours", "violations": "violations", "· found": "found", "· share": "found_share",
-    "· told as the other kind": "wrong_kind", "· told again": "repeated", "masks worn well": "compliant",
-    "· false alarms": "false", "alarms where nobody is": "ghosts", "false alarms an hour": "false_per_hour",
-    "delay p50, s": "delay_p50", "delay p95, s": "delay_p95",
+    "hours of film": "hours", "violations": "violations", "· found": "found", "· found, share": "found_share",
+    "· as the other kind": "wrong_kind", "· told again": "repeated", "masks worn well": "compliant",
+    "· false alarms": "false", "· false, share": "false_share", "alarms where nobody is": "ghosts",
+    "false alarms an hour": "false_per_hour", "delay p50, s": "delay_p50", "delay p95, s": "delay_p95",
 }  # fmt: skip
 
 

@@ -73,6 +73,11 @@ class Score:
         return self.found / self.violations if self.violations else 1.0
 
     @property
+    def false_share(self) -> float:
+        """False reports for each visit with a mask worn well; 0.0 if there was none."""
+        return self.false / self.compliant if self.compliant else 0.0
+
+    @property
     def false_per_hour(self) -> float:
         """False reports and ghosts in an hour of film."""
         return (self.false + self.ghosts) / self.seconds * 3600 if self.seconds else 0.0

@@ -53,6 +53,7 @@ def test_who_wears_a_mask_is_a_false_alarm() -> None:
     result = score([BARE, MASKED], [event(3.0), event(3.0, box=RIGHT)], 360.0)
     assert (result.found, result.false) == (1, 1)
     assert result.false_per_hour == pytest.approx(10.0)
+    assert result.false_share == 1.0
 
 
 def test_an_event_where_nobody_is_is_a_ghost() -> None:
