@@ -93,7 +93,8 @@ def _figures(one: Score) -> dict[str, Any]:
     return {
         "hours": round(one.seconds / 3600, 4), "violations": one.violations, "compliant": one.compliant,
         "found": one.found, "found_share": round(one.found_share, 4), "wrong_kind": one.wrong_kind,
-        "repeated": one.repeated, "false": one.false, "false_share": round(one.false_share, 4), "ghosts": one.ghosts,
+        "repeated": one.repeated, "ghosts": one.ghosts,
+        "false": one.false, "false_share": round(one.false_share, 4),
         "false_per_hour": round(one.false_per_hour, 3), "delay_p50": p50, "delay_p95": p95,
         "missed": one.missed, "alarms": one.alarms, "delays": [round(delay, 2) for delay in one.delays],
     }  # fmt: skip
