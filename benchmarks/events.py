@@ -47,7 +47,8 @@ class Calls:
 
 def play(chain: Chain, named: NamedFilm, begin: float, calls: Calls) -> Score:
     """Play a film to a chain that sees nobody, as fast as it takes frames; ``begin`` is its first second."""
-    film, events = named.film, []
+    film = named.film
+    events: list[Reported] = []
     for number, image in enumerate(draw(film)):
         at = number / film.fps
         frame = Frame(number, image, begin + at, _START + timedelta(seconds=begin + at))

@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from benchmarks.naive import NaivePipeline, res10_files
 
@@ -19,7 +20,7 @@ def main(clip: Path, scratch: Path) -> None:
     capture = cv2.VideoCapture(str(clip))
     capture.set(cv2.CAP_PROP_POS_FRAMES, _FRAME)
     found, image = capture.read()
-    if not found or pipeline.process(image) < 1:
+    if not found or pipeline.process(image.astype(np.uint8, copy=False)) < 1:
         sys.exit(f"no face in frame {_FRAME} of {clip}")
     print("READY", flush=True)
     sys.stdin.read()
