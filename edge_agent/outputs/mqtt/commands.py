@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable
 
 from edge_agent.outputs.mqtt.topics import Topics
@@ -11,7 +12,8 @@ from edge_agent.outputs.switches import NAMES, Switches, SwitchValues
 _LOG = logging.getLogger(__name__)
 
 _WORDS = {"ON": True, "OFF": False}
-_LONGEST = 32
+_NUMBER = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?")
+_LONGEST = 48
 
 
 class Commands:
@@ -70,11 +72,9 @@ def parse(name: str, payload: bytes) -> bool | float:
         if text not in _WORDS:
             raise ValueError(f"{name} takes ON or OFF, not {shown}")
         return _WORDS[text]
-    try:
-        # float() takes "1_0" and "infinity" too; the switches refuse what is not finite
-        return float(text) if "_" not in text and len(payload) <= _LONGEST else float("nan")
-    except ValueError:
-        raise ValueError(f"{name} takes a number, not {shown}") from None
+    if not _NUMBER.fullmatch(text):  # float() would take "1_0" and "infinity" too
+        raise ValueError(f"{name} takes a number, not {shown}")
+    return float(text)
 
 
 def state_text(name: str, values: SwitchValues) -> str:

@@ -98,7 +98,7 @@ def explain_error(error: Exception, settings: MqttSettings) -> Trouble:
         )
     if isinstance(error, ssl.SSLError):
         return Trouble(
-            f"TLS with {where} failed ({error.reason or error})",
+            f"TLS with {where} failed ({getattr(error, 'reason', None) or error})",
             "is this the broker's TLS port (often 8883), and does it want a client certificate?",
         )
     if isinstance(error, socket.gaierror):

@@ -40,7 +40,7 @@ class MqttStats:
     """Events given up: for the cap since the outbox was created, or for a stuck disk since the start."""
     dropped_pictures: int
     alarm: str | None
-    """What is wrong with the outbox; None: nothing."""
+    """What keeps the outbox from doing its work: the disk, or a broker that refuses events; None: nothing."""
 
 
 class MqttOutput:
@@ -107,15 +107,16 @@ class MqttOutput:
             committed=state.committed,
             dropped=state.dropped + self._inbox.dropped,
             dropped_pictures=state.dropped_pictures,
-            alarm=state.alarm,
+            alarm="; ".join(text for text in (state.alarm, state.refusal) if text) or None,
         )
 
     def stop(self, timeout: float = 2.5) -> None:
         """Commit what was handed over, deliver what time allows, say `offline`; ends within `timeout` seconds."""
         deadline = time.monotonic() + timeout
-        self._worker.stop(deadline - min(_FAREWELL, timeout / 2))
+        farewell = min(_FAREWELL, timeout / 2)
+        self._worker.stop(deadline - farewell, deadline - farewell / 2)
         self._inbox.put(Wake())
-        if not self._worker.join(max(0.0, deadline - time.monotonic() - 0.2)):
+        if not self._worker.join(max(0.0, deadline - farewell / 4 - time.monotonic())):
             _LOG.error("the outbox's disk hangs: the latest events may not be on it")
         self._link.stop(max(0.1, deadline - time.monotonic()))
 

@@ -82,6 +82,7 @@ class Worker:
         self._status: StatusPayload | None = None
         self._told: StatusPayload | None = None
         self._stop_at: float | None = None
+        self._end_at = 0.0
         self._session = 0
         self._started: dict[str, float] = {}
         self._thread = threading.Thread(target=self._run, name="mqtt-worker", daemon=True)
@@ -94,8 +95,12 @@ class Worker:
         """The latest status; the caller wakes the worker through the inbox."""
         self._status = status
 
-    def stop(self, flush_until: float) -> None:
-        """Have the worker end once all is delivered, or at `flush_until` (monotonic seconds)."""
+    def stop(self, flush_until: float, end_at: float) -> None:
+        """Have the worker stop sending once all is delivered, or at `flush_until`, and end by `end_at`.
+
+        Both are monotonic seconds.
+        """
+        self._end_at = end_at
         self._stop_at = flush_until
 
     def join(self, timeout: float) -> bool:
@@ -246,7 +251,6 @@ class Worker:
     def _say_offline(self) -> None:
         """Publish `offline` and wait a little for the broker to take it: the goodbye to come voids the will."""
         mid = self._link.publish(self._topics.availability, OFFLINE, retain=True)
-        patience = time.monotonic() + 0.5
-        while mid is not None and self._link.connected and time.monotonic() < patience:
-            if any(isinstance(item, Ack) and item.mid == mid for item in self._inbox.take(0.05)):
+        while mid is not None and self._link.connected and time.monotonic() < self._end_at:
+            if any(isinstance(item, Ack) and item.mid == mid for item in self._inbox.take(0.02)):
                 return

@@ -1,0 +1,331 @@
+from __future__ import annotations
+
+import sqlite3
+import tempfile
+from datetime import datetime, timezone
+from pathlib import Path
+
+import pytest
+from hypothesis import settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
+
+from edge_agent.outputs.mqtt.backlog import Backlog, SequenceMark
+from edge_agent.outputs.mqtt.clock import Clock
+from edge_agent.outputs.mqtt.outbox import DISK_RETRY, Draft, Outbox
+from edge_agent.outputs.mqtt.store import ROW_OVERHEAD, DamagedError, Entry, Store, salvage, set_aside
+
+CAP = 1_000_000
+
+
+class Ticking:
+    """A monotonic clock that tests advance."""
+
+    def __init__(self) -> None:
+        self.seconds = 100.0
+
+    def clock(self) -> Clock:
+        return Clock(
+            wall=lambda: datetime(2026, 11, 22, tzinfo=timezone.utc),
+            monotonic=lambda: self.seconds,
+            synced=lambda: True,
+            boot_id="boot",
+        )
+
+
+def event(body: bytes = b"{}") -> Draft:
+    return Draft(body, 1.5, True)
+
+
+def picture(size: int = 1000) -> Draft:
+    return Draft(b"\xff\xd8" + bytes(size), 1.5, True, picture=True)
+
+
+def bodies(outbox: Outbox) -> list[bytes]:
+    return [entry.body for entry in outbox.pending(limit=10_000)]
+
+
+def test_kept_in_order_over_a_restart(tmp_path: Path) -> None:
+    path = tmp_path / "deep" / "outbox.sqlite3"
+    outbox = Outbox(path, CAP)
+    assert outbox.append([event(b"a"), event(b"b")]) == [1, 2]
+    assert outbox.append([event(b"c")]) == [3]
+    outbox.delivered(2, 99)
+    outbox.close()
+    outbox = Outbox(path, CAP)
+    assert bodies(outbox) == [b"a", b"c"]
+    assert outbox.append([event(b"d")]) == [4]
+    assert outbox.depth == 3
+    outbox.delivered(1, 3, 4)
+    outbox.close()
+    outbox = Outbox(path, CAP)
+    assert outbox.depth == 0
+    assert outbox.append([event()]) == [5], "numbers are not given again after all was delivered"
+    outbox.close()
+
+
+def test_pending_pages_through(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "o", CAP)
+    outbox.append([event(str(i).encode()) for i in range(5)])
+    assert [e.seq for e in outbox.pending(limit=2)] == [1, 2]
+    assert [e.seq for e in outbox.pending(after=2, limit=2)] == [3, 4]
+    assert outbox.pending(after=5, limit=2) == []
+    assert outbox.pending(limit=0) == []
+    entry = outbox.pending()[0]
+    assert (entry.monotonic, entry.clock_synced, entry.picture) == (1.5, True, False)
+
+
+def test_the_cap_takes_pictures_first_then_the_oldest(tmp_path: Path) -> None:
+    cap = 3 * (ROW_OVERHEAD + 2) + 1002 + ROW_OVERHEAD
+    outbox = Outbox(tmp_path / "o", cap)
+    outbox.append([picture(), event(), event(), event()])
+    assert (outbox.depth, outbox.dropped, outbox.dropped_pictures) == (4, 0, 0)
+    outbox.append([event()])
+    assert (outbox.depth, outbox.dropped, outbox.dropped_pictures) == (4, 0, 1)
+    outbox.append([event(bytes(1000))])
+    assert outbox.bytes <= cap
+    assert outbox.dropped == 1
+    assert [e.seq for e in outbox.pending(limit=9)] == [3, 4, 5, 6]
+    outbox.close()
+    again = Outbox(tmp_path / "o", cap)
+    assert (again.dropped, again.dropped_pictures) == (1, 1), "the counts survive"
+
+
+def test_a_message_beyond_the_whole_cap_is_dropped_alone(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "o", 10_000)
+    outbox.append([event(b"small"), picture(20_000), event(b"after")])
+    assert bodies(outbox) == [b"small", b"after"]
+    assert outbox.dropped_pictures == 1
+
+
+def test_a_smaller_cap_counts_from_the_next_event_on(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "o", CAP)
+    outbox.append([event(bytes(1000)) for _ in range(50)])
+    outbox.close()
+    outbox = Outbox(tmp_path / "o", 10_000)
+    outbox.append([event(b"new")])
+    assert outbox.bytes <= 10_000
+    assert bodies(outbox)[-1] == b"new"
+
+
+def test_pictures_can_be_forgotten(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "o", CAP)
+    outbox.append([picture(), event(b"a"), picture(), event(b"b")])
+    outbox.drop_picture(1)
+    outbox.drop_picture(2)  # an event: stays
+    assert outbox.dropped_pictures == 1
+    outbox.drop_pictures()
+    assert bodies(outbox) == [b"a", b"b"]
+    assert outbox.dropped_pictures == 1, "switched off is no loss"
+
+
+def failing(monkeypatch: pytest.MonkeyPatch, error: Exception | None) -> None:
+    """Let every write fail as a full disk does; None: as before."""
+    if error is None:
+        monkeypatch.undo()
+        return
+
+    def change(*_args: object, **_kwargs: object) -> None:
+        raise error
+
+    monkeypatch.setattr(Store, "change", change)
+
+
+def test_memory_takes_over_and_hands_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ticking = Ticking()
+    outbox = Outbox(tmp_path / "o", CAP, clock=ticking.clock())
+    outbox.append([event(b"disk")])
+    failing(monkeypatch, sqlite3.OperationalError("database or disk is full"))
+    outbox.append([event(b"memory")])
+    assert "disk is full" in (outbox.alarm or "")
+    assert bodies(outbox) == [b"disk", b"memory"]
+    outbox.delivered(1)
+    assert bodies(outbox) == [b"memory"], "delivered though the disk still holds it"
+    failing(monkeypatch, None)
+    outbox.tend()
+    assert outbox.alarm is not None, "not tried again at once"
+    ticking.seconds += DISK_RETRY + 1
+    outbox.tend()
+    assert outbox.alarm is None
+    outbox.close()
+    assert bodies(Outbox(tmp_path / "o", CAP)) == [b"memory"]
+
+
+def test_memory_has_a_cap_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    outbox = Outbox(tmp_path / "o", CAP, memory_bytes=3000)
+    outbox.append([event(b"disk")])
+    failing(monkeypatch, OSError("gone"))
+    outbox.append([event(bytes(500) + b"%d" % i) for i in range(10)])
+    left = bodies(outbox)
+    assert left[0] == b"disk", "what is on the disk takes no memory"
+    assert len(left) == 1 + 3000 // (501 + ROW_OVERHEAD)
+    assert left[-1].endswith(b"9")
+    assert outbox.dropped == 10 - (len(left) - 1)
+
+
+def test_a_folder_that_cannot_be_made(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    (tmp_path / "file").write_text("")
+    outbox = Outbox(tmp_path / "file" / "o", CAP)
+    outbox.append([event(b"a"), event(b"b")])
+    assert bodies(outbox) == [b"a", b"b"]
+    assert outbox.alarm
+    outbox.close()
+    assert "end with the service" in caplog.text
+
+
+def test_a_second_service_on_the_same_file_goes_to_memory(tmp_path: Path) -> None:
+    first = Outbox(tmp_path / "o", CAP)
+    first.append([event(b"first")])
+    second = Outbox(tmp_path / "o", CAP)
+    second.append([event(b"second")])
+    assert "locked" in (second.alarm or "")
+    assert bodies(first) == [b"first"]
+    first.close()
+
+
+def test_damage_while_running_is_survived(tmp_path: Path) -> None:
+    path = tmp_path / "o"
+    cap = 20 * CAP  # far more than SQLite's page cache, which would hide the damage
+    outbox = Outbox(path, cap)
+    outbox.append([event(bytes(2000)) for _ in range(4000)])
+    outbox.close()
+    outbox = Outbox(path, cap)
+    with path.open("r+b") as file:
+        file.seek(2_000_000)
+        file.write(b"\x55" * 3_000_000)
+    outbox.append([event(b"after")])
+    left = outbox.pending(limit=10_000)
+    assert left[-1].body == b"after"
+    assert [e.seq for e in left] == sorted({e.seq for e in left})
+    assert "damaged" in (outbox.alarm or "")
+    outbox.close()
+
+
+def test_numbers_go_on_after_the_file_was_lost(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "o", CAP)
+    outbox.append([event() for _ in range(5)])
+    outbox.close()
+    (tmp_path / "o").write_bytes(b"no database" * 1000)
+    outbox = Outbox(tmp_path / "o", CAP)
+    (seq,) = outbox.append([event()])
+    assert seq > 5
+
+
+def test_only_the_latest_damaged_files_are_kept(tmp_path: Path) -> None:
+    for day in range(1, 6):
+        (tmp_path / "o").write_bytes(b"x")
+        (tmp_path / "o-wal").write_bytes(b"w")
+        set_aside(tmp_path / "o", datetime(2026, 11, day, tzinfo=timezone.utc))
+    assert sorted(p.name for p in tmp_path.iterdir()) == [
+        "o.damaged-20261104T000000.000000Z",
+        "o.damaged-20261104T000000.000000Z-wal",
+        "o.damaged-20261105T000000.000000Z",
+        "o.damaged-20261105T000000.000000Z-wal",
+    ]
+
+
+def test_the_store_refuses_what_is_no_database(tmp_path: Path) -> None:
+    (tmp_path / "o").write_bytes(b"not a database at all, but long enough to have a header" * 20)
+    with pytest.raises(DamagedError):
+        Store(tmp_path / "o")
+    assert salvage(tmp_path / "o") == ([], {})
+
+
+def test_a_change_is_all_or_nothing(tmp_path: Path) -> None:
+    store = Store(tmp_path / "o")
+    good = Entry(1, False, b"x", "boot", 1.0, True)
+    bad = Entry(2, False, None, "boot", 1.0, True)  # type: ignore[arg-type]  # the column is NOT NULL
+    with pytest.raises(sqlite3.Error):
+        store.change(add=[good, bad])
+    assert store.load() == ([], {})
+    store.change(add=[good], counters=[("dropped", 3)])
+    assert store.load() == ([(1, False, good.cost)], {"dropped": 3})
+
+
+def test_backlog_victims() -> None:
+    backlog = Backlog([(1, False, 10), (2, True, 10), (3, False, 10), (4, True, 10)])
+    assert backlog.victims(0) == []
+    assert backlog.victims(15) == [2, 4]
+    assert backlog.victims(25) == [2, 4, 1]
+    assert backlog.victims(15, {1, 3}) == [1, 3]
+    assert backlog.bytes == 40
+
+
+def test_the_mark_is_above_all_numbers(tmp_path: Path) -> None:
+    mark = SequenceMark(tmp_path / "m")
+    assert mark.read() == 0
+    for upcoming in (1, 999, 1000, 1001, 5500):
+        mark.reserve(upcoming)
+        assert SequenceMark(tmp_path / "m").read() > upcoming - 1
+
+
+class Model(RuleBasedStateMachine):
+    """Whatever happens to the disk, the outbox holds what was appended and not delivered, in order."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._folder = tempfile.TemporaryDirectory()
+        self._ticking = Ticking()
+        self._patch = pytest.MonkeyPatch()
+        self._broken = False
+        self.expected: dict[int, bytes] = {}
+
+    @initialize()
+    def begin(self) -> None:
+        self._open()
+
+    def _open(self) -> None:
+        self.outbox = Outbox(Path(self._folder.name) / "o", CAP, clock=self._ticking.clock())
+
+    @rule(count=st.integers(1, 4))
+    def append(self, count: int) -> None:
+        drafts = [event(b"%d" % (len(self.expected) + i)) for i in range(count)]
+        for seq, draft in zip(self.outbox.append(drafts), drafts, strict=True):
+            assert seq not in self.expected
+            self.expected[seq] = draft.body
+
+    @rule(data=st.data())
+    def deliver(self, data: st.DataObject) -> None:
+        if self.expected:
+            seqs = data.draw(st.sets(st.sampled_from(sorted(self.expected)), max_size=3))
+            self.outbox.delivered(*seqs)
+            for seq in seqs:
+                del self.expected[seq]
+
+    @rule()
+    def disk_fills(self) -> None:
+        failing(self._patch, sqlite3.OperationalError("database or disk is full"))
+        self._broken = True
+
+    @rule()
+    def disk_recovers(self) -> None:
+        failing(self._patch, None)
+        self._broken = False
+        self._ticking.seconds += DISK_RETRY + 1
+
+    @rule()
+    def restart(self) -> None:
+        if not self._broken:
+            self.outbox.close()
+            self._open()
+
+    @rule()
+    def tend(self) -> None:
+        self.outbox.tend()
+
+    @invariant()
+    def holds_what_it_should(self) -> None:
+        if hasattr(self, "outbox"):
+            found = {entry.seq: entry.body for entry in self.outbox.pending(limit=1000)}
+            assert list(found.items()) == sorted(self.expected.items())
+            assert self.outbox.depth == len(self.expected)
+
+    def teardown(self) -> None:
+        self._patch.undo()
+        if hasattr(self, "outbox"):
+            self.outbox.close()
+        self._folder.cleanup()
+
+
+Model.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
+TestModel = Model.TestCase
