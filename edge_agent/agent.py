@@ -212,6 +212,7 @@ class Agent:
             outbox=OutboxStatus(depth=mqtt.depth, dropped=mqtt.dropped, alarm=mqtt.alarm)
             if mqtt
             else OutboxStatus(),
+            slowed=self._governor.reason,
             temperature=self._temperature,
             throttled=self._throttled,
             clock_synced=self._clock_synced,

@@ -17,6 +17,7 @@ def status_payload(
     people: int,
     violations: int,
     outbox: OutboxStatus,
+    slowed: str | None,
     temperature: float | None,
     throttled: tuple[str, ...],
     clock_synced: bool | None,
@@ -27,11 +28,16 @@ def status_payload(
         version=__version__,
         uptime=round(figures.uptime, 1),
         camera="paused" if paused and camera.state == "ok" else camera.state,
+        camera_reason=camera.reason,
+        camera_reopened=camera.reopened,
+        camera_failures=dict(camera.failures),
         frames=FrameRates(
             captured=round(figures.fps_captured, 2),
             processed=round(figures.fps_processed, 2),
             dropped=round(figures.fps_dropped, 2),
         ),
+        frame_age_ms=round(figures.latency_ms, 1) if figures.latency_ms is not None else None,
+        slowed=slowed,
         stage_ms={name: round(value, 2) for name, value in figures.stage_ms.items()},
         people=people,
         violations=violations,
@@ -49,7 +55,7 @@ def changed(old: StatusPayload | None, new: StatusPayload) -> bool:
     """Whether something changed that people wait for; rates and times go with the next regular message."""
     if old is None:
         return True
-    names = ("camera", "people", "violations", "today", "health", "reason", "throttled", "clock_synced")
+    names = ("camera", "people", "violations", "today", "health", "reason", "throttled", "clock_synced", "slowed")
     return any(getattr(old, name) != getattr(new, name) for name in names)
 
 

@@ -131,6 +131,21 @@ def _readings(topics: Topics) -> dict[str, dict[str, Any]]:
             "value_template": "{{ value_json.frames.processed }}",
             **diagnostic,
         },
+        "camera": {
+            "platform": "sensor",
+            "name": "Camera",
+            "icon": "mdi:cctv",
+            "value_template": "{{ value_json.camera }}",
+            **diagnostic,
+        },
+        "camera_reopened": {
+            "platform": "sensor",
+            "name": "Camera opened again",
+            "icon": "mdi:restart-alert",
+            "state_class": "total_increasing",
+            "value_template": "{{ value_json.camera_reopened }}",
+            **diagnostic,
+        },
         "temperature": {
             "platform": "sensor",
             "name": "Temperature",

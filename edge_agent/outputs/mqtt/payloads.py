@@ -102,7 +102,17 @@ class StatusPayload(Payload):
     """Seconds since the service started."""
     camera: str
     """State of the camera, e.g. `ok`, `opening`, `lost`, `frozen`, `dark`, `paused`."""
+    camera_reason: str = ""
+    """What is wrong with the camera and what to do; empty while all is well."""
+    camera_reopened: Count = 0
+    """How often the camera was opened again since the service started."""
+    camera_failures: dict[str, Count] = Field(default_factory=dict)
+    """How often it failed since then, by kind: `open_failed`, `no_frames`, `stalled`, `frozen`, `dark`, …"""
     frames: FrameRates = FrameRates()
+    frame_age_ms: Rate | None = None
+    """Median milliseconds from a frame's capture to the end of its processing; null: none was processed."""
+    slowed: str | None = None
+    """Why fewer frames are looked at than the configuration asks for, e.g. heat; null: they are not."""
     stage_ms: dict[str, Rate] = Field(default_factory=dict)
     """Median milliseconds of each stage."""
     people: Count = 0

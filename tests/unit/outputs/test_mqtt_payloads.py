@@ -103,6 +103,8 @@ def test_discovery_follows_home_assistants_documentation(snapshots: bool) -> Non
 def test_discovery_lists_all_entities() -> None:
     platforms = {key: e["platform"] for key, e in components(TOPICS, snapshots=True, ranges=RANGES).items()}
     assert platforms == {
+        "camera": "sensor",
+        "camera_reopened": "sensor",
         "connectivity": "binary_sensor",
         "problem": "binary_sensor",
         "occupancy": "binary_sensor",
