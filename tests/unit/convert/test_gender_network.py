@@ -12,10 +12,15 @@ torch = pytest.importorskip("torch", reason="needs the training extra")
 h5py = pytest.importorskip("h5py", reason="needs the training extra")
 
 from convert.errors import ConvertError  # noqa: E402  # after the check for the extra
+from convert.gender.evaluate import Condition, Report  # noqa: E402
 from convert.gender.export import export_gender, fit_temperature  # noqa: E402
+from convert.gender.measure import row  # noqa: E402
 from convert.gender.network import GenderNet, as_input, load_imagenet  # noqa: E402
+from convert.gender.plots import draw  # noqa: E402
 from convert.gender.records import load_faces  # noqa: E402
+from convert.gender.speed import levi_hassner_with_random_weights  # noqa: E402
 from convert.gender.train import Settings, train  # noqa: E402
+from edge_agent.vision.store import bundled_directory  # noqa: E402
 
 pytestmark = pytest.mark.convert
 
@@ -65,3 +70,27 @@ def test_trains_resumes_and_exports(tmp_path: Path, write_gender_dataset: Callab
     assert done.difference < 5e-3
     assert done.caffemodel.stat().st_size < 3_000_000
     assert done.manifest().count("sha256") == 2
+
+
+def test_the_network_of_2015_runs_with_weights_at_random(tmp_path: Path) -> None:
+    prototxt = bundled_directory() / "levi_hassner.prototxt"
+
+    net = levi_hassner_with_random_weights(prototxt, tmp_path / "random.caffemodel")
+    net.setInput(np.random.default_rng(0).normal(0, 50, (1, 3, 227, 227)).astype(np.float32))
+    answer = net.forward()
+
+    assert answer.shape == (1, 2)
+    assert answer.sum() == pytest.approx(1.0)
+    assert answer[0, 0] != pytest.approx(0.5, abs=1e-7)
+
+
+def test_pictures_are_drawn_of_a_report(tmp_path: Path) -> None:
+    pytest.importorskip("matplotlib", reason="needs the training extra")
+    right = np.arange(100) % 7 != 0
+    sure = np.linspace(0.5, 1.0, 100)
+    rows = {"all": [row("all", right, sure, 0.8)], "age": [row("70+", right[:0], sure[:0], 0.8)]}
+    conditions = tuple(Condition(name, rows, {}, 0.02, right, sure) for name in ("bare", "masked"))
+
+    paths = draw(Report("gender_net", 0.8, conditions, None), tmp_path)
+
+    assert [path.read_bytes()[:4] for path in paths] == [b"\x89PNG"] * 3
