@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import cv2
 import numpy as np
 
 from edge_agent.config import CameraSettings
 from edge_agent.types import Image
 
 _SAMPLES = 120  # rows or columns, whichever are fewer, that are compared
-_BLACK = 24.0  # of 0…255; nothing brighter is black: limited-range video calls 16 black, and sensors are noisy
-_BLACK_SHARE = 99.5  # per cent of the picture that must be: hot pixels may shine
+_BLACK = 24  # of 0…255; nothing brighter is black: limited-range video calls 16 black, and sensors are noisy
+_HOT = 0.005  # share of the picture that may shine all the same: a sensor has hot pixels
 _FLAT = 4.0  # standard deviation of the brightness below which a picture shows nothing but sensor noise
 
 
@@ -41,7 +42,7 @@ class PictureWatch:
         self._dark_after = settings.dark_after
         self._live = live
         self._size: tuple[int, ...] = ()
-        self._sample: np.ndarray[tuple[int, ...], np.dtype[np.uint8]] | None = None
+        self._sample: Image | None = None
         self._same_since = 0.0
         self._opened_at: float | None = None
         self._dark_since: float | None = None
@@ -55,9 +56,9 @@ class PictureWatch:
         resized = bool(self._size) and image.shape != self._size
         self._size = image.shape
         step = max(1, min(image.shape[:2]) // _SAMPLES)
-        sample = image[::step, ::step]
+        sample = image[::step, ::step].copy()
         if self._sample is None or not np.array_equal(sample, self._sample):
-            self._sample = sample.copy()
+            self._sample = sample
             self._same_since = now
         frozen = self._live and now - self._same_since >= self._freeze_after
         waited = self._opened_at is None or now - self._opened_at >= self._patience
@@ -69,6 +70,7 @@ class PictureWatch:
         return Finding(frozen, frozen and waited, dark, resized)
 
 
-def _shows_nothing(sample: np.ndarray[tuple[int, ...], np.dtype[np.uint8]]) -> bool:
-    brightness = sample.mean(axis=2)
-    return bool(brightness.std() < _FLAT or np.percentile(brightness, _BLACK_SHARE) < _BLACK)
+def _shows_nothing(sample: Image) -> bool:
+    brightness = cv2.cvtColor(sample, cv2.COLOR_BGR2GRAY)
+    bright = np.count_nonzero(brightness >= _BLACK)
+    return bool(bright < _HOT * brightness.size or cv2.meanStdDev(brightness)[1][0, 0] < _FLAT)

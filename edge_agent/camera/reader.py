@@ -132,7 +132,7 @@ class Reader(threading.Thread):
                 slow |= now - asked > self._settings.read_timeout / 2
                 if now - good >= self._limits["reading"] or misses >= _MISSES:
                     if slow:
-                        return Ending("stalled", f"no picture for {now - good:.1f} s")
+                        return Ending("stalled", "no picture comes any more, though the camera seems to be there")
                     return Ending("no_frames", "no more pictures: unplugged, or its server has ended")
                 self._leave.wait(_MISS_PAUSE)
                 continue

@@ -61,6 +61,8 @@ class CameraThread:
         self._index = 0
         self._lost_at: float | None = None
         self._good_since: float | None = None
+        self._good_until = 0.0
+        self._announced = ""
         self._tries = 0
         self._unbearable = False
 
@@ -170,7 +172,10 @@ class CameraThread:
             return
         self._ledger.opened(reader.source.describe())
         self._watch.reopened(self._clock())
-        _log.info("camera open: %s", reader.source.describe())
+        # A camera that opens time and again without a picture is announced once.
+        description = reader.source.describe()
+        _log.log(logging.DEBUG if description == self._announced else logging.INFO, "camera open: %s", description)
+        self._announced = description
 
     def _hand_over(self, reader: Reader, image: Image, moment: float) -> Ending | None:
         """Judge a picture and put it into the slot; runs in the reader's thread."""
@@ -205,6 +210,7 @@ class CameraThread:
         if self._good_since is None:
             self._good_since = now
             self._tries = 0
+        self._good_until = now
         if dark:
             reason = "the picture is black or covered: look at the lens, its cap and the light"
             if self._ledger.set_state("dark", reason):
@@ -230,7 +236,7 @@ class CameraThread:
 
     def _pause_after(self) -> float:
         """Seconds until the next attempt: twice the last, unless the camera had been well for a while."""
-        if self._good_since is not None and self._clock() - self._good_since >= self._settings.stall_after:
+        if self._good_since is not None and self._good_until - self._good_since >= self._settings.stall_after:
             self._pause = self._settings.reopen_min
         pause = self._pause
         self._pause = min(2 * pause, self._settings.reopen_max)

@@ -41,6 +41,7 @@ class GStreamerPipeline:
         self._buffer = bytearray(self._stride * settings.height)
         self._child: subprocess.Popen[bytes] | None = None
         self._words = b""
+        self._first: Grab | None = None
 
     def open(self) -> None:
         self.close()
@@ -70,20 +71,26 @@ class GStreamerPipeline:
         os.set_blocking(self._child.stderr.fileno(), False)
         with contextlib.suppress(OSError):  # fewer wake-ups per frame; refused where the user's limit is used up
             fcntl.fcntl(self._child.stdout.fileno(), _F_SETPIPE_SZ, _PIPE_BYTES)
+        # A pipeline is open when its first picture comes: that is when its errors are known, and may take seconds.
+        self._first = self._next(self._settings.open_timeout)
+        if self._first is None:
+            raise CameraError(f"{self.describe()}: no picture in {self._settings.open_timeout:g} s")
 
     def read(self) -> Grab | None:
+        first, self._first = self._first, None
+        return first or self._next(self._settings.read_timeout)
+
+    def _next(self, timeout: float) -> Grab | None:
         child = self._child
         if child is None or child.stdout is None:
             return None
-        deadline = time.monotonic() + self._settings.read_timeout
+        deadline = time.monotonic() + timeout
         view, filled, moment = memoryview(self._buffer), 0, 0.0
         while filled < len(view):
-            # A frame that has begun is waited for beyond the deadline no longer than the deadline itself: to stop
-            # in its middle would misalign every frame after it, so a half frame counts as a broken stream.
             ready, _, _ = select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))
             self._listen()
             if not ready:
-                if filled:
+                if filled:  # to go on from its middle would misalign every frame after it
                     raise CameraError(f"{self.describe()}: the pipeline stopped in the middle of a frame")
                 return None
             count = os.readv(child.stdout.fileno(), [view[filled:]])
@@ -94,6 +101,7 @@ class GStreamerPipeline:
                 raise CameraError(f"{self.describe()} ended: {self._last_words() or f'code {child.returncode}'}")
             if not filled:
                 moment = time.monotonic()
+                deadline = moment + self._settings.read_timeout  # begun in time: it may end in its own
             filled += count
         rows = np.frombuffer(self._buffer, np.uint8).reshape(self._settings.height, self._stride)
         image = rows[:, : self._settings.width * 3].reshape(self._settings.height, self._settings.width, 3).copy()
@@ -111,7 +119,7 @@ class GStreamerPipeline:
         return re.sub(r"://[^/\s@]*@", "://", " ".join(errors))[:_LAST_WORDS]
 
     def close(self) -> None:
-        child, self._child = self._child, None
+        child, self._child, self._first = self._child, None, None
         if child is None:
             return
         child.terminate()
