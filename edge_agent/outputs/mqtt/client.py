@@ -14,7 +14,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import MqttSettings
 from edge_agent.errors import ConfigError
-from edge_agent.outputs.mqtt.factory import build_client, explain_error, explain_refusal, is_lasting
+from edge_agent.outputs.mqtt.factory import Client, build_client, explain_error, explain_refusal, is_lasting
 
 _LOG = logging.getLogger(__name__)
 
@@ -63,7 +63,7 @@ class _End:
 class _Session:
     """One connection: a paho client and what became of it."""
 
-    def __init__(self, number: int, client: mqtt.Client) -> None:
+    def __init__(self, number: int, client: Client) -> None:
         self.number = number
         self.client = client
         self.answered = threading.Event()
@@ -191,7 +191,10 @@ class Link:
         # ours is the outbox's window; paho's is only to be wide enough
         client.max_inflight_messages_set(self._settings.outbox.inflight + 40)
 
-        def on_connect(_c: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
+        def on_connect(_c: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, properties: Any) -> None:
+            most = getattr(properties, "ReceiveMaximum", None)  # MQTT 5: more unacknowledged is an error
+            if most is not None:
+                client.max_inflight_messages_set(min(most, client.max_inflight_messages))
             if code.is_failure:
                 session.refusal = code
             elif not self._stopping.is_set():
@@ -202,6 +205,9 @@ class Link:
         def on_disconnect(_c: mqtt.Client, _u: Any, flags: Any, code: ReasonCode, _p: Any) -> None:
             if flags.is_disconnect_packet_from_server:
                 session.farewell = f"the broker ended the connection: {code}"
+            on_end()
+
+        def on_end() -> None:
             session.closed.set()
             session.answered.set()
 
@@ -217,6 +223,7 @@ class Link:
 
         client.on_connect = on_connect
         client.on_disconnect = on_disconnect
+        client.on_end = on_end
         client.on_message = on_message
         client.on_publish = on_publish
         client.on_subscribe = on_subscribe

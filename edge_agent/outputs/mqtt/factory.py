@@ -2,17 +2,22 @@
 
 from __future__ import annotations
 
+import logging
 import socket
 import ssl
+from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import MqttSettings
 from edge_agent.errors import ConfigError
 from edge_agent.outputs.mqtt import credentials
+
+_LOG = logging.getLogger(__name__)
 
 
 def client_id(settings: MqttSettings, device_id: str) -> str:
@@ -20,7 +25,24 @@ def client_id(settings: MqttSettings, device_id: str) -> str:
     return settings.client_id or f"edge_agent_{device_id}"
 
 
-def build_client(settings: MqttSettings, identity: str, *, protocol: str | None = None) -> mqtt.Client:
+class Client(mqtt.Client):
+    """paho's client, with word of the end of its network thread, whatever ends it."""
+
+    on_end: Callable[[], None] | None = None
+
+    def loop_forever(self, *args: Any, **kwargs: Any) -> MQTTErrorCode:
+        """What `loop_start` runs in its thread: a packet that paho can't read would end it without a word."""
+        try:
+            return super().loop_forever(*args, **kwargs)
+        except Exception:
+            _LOG.exception("MQTT: the broker sent what can't be understood")
+            return MQTTErrorCode.MQTT_ERR_PROTOCOL
+        finally:
+            if self.on_end is not None:
+                self.on_end()
+
+
+def build_client(settings: MqttSettings, identity: str, *, protocol: str | None = None) -> Client:
     """An unconnected client for one connection; it does not reconnect by itself.
 
     `identity`: the client id; `protocol`: `5` or `3.1.1`, the configured one if left out.
@@ -29,7 +51,7 @@ def build_client(settings: MqttSettings, identity: str, *, protocol: str | None 
         ConfigError: the password, the authority's or the client's certificate can't be read.
     """
     version = mqtt.MQTTv5 if (protocol or settings.protocol) == "5" else mqtt.MQTTv311
-    client = mqtt.Client(
+    client = Client(
         CallbackAPIVersion.VERSION2,
         client_id=identity,
         # MQTT 5 says it at connect instead (clean_start), where paho's default is the same for a first connect

@@ -24,6 +24,8 @@ _LOG = logging.getLogger(__name__)
 _FAREWELL = 0.8
 """Seconds of the time to stop that are kept for `offline` and the goodbye."""
 
+_LONGEST_COMMAND = 256
+
 
 @dataclass(frozen=True, slots=True)
 class MqttStats:
@@ -139,7 +141,8 @@ class _Ear:
         self._inbox.put(Down(session))
 
     def on_message(self, topic: str, payload: bytes, retained: bool) -> None:
-        self._inbox.put(Incoming(topic, payload, retained))
+        # no command is long; whoever sends more shall not fill the memory
+        self._inbox.put(Incoming(topic, payload[:_LONGEST_COMMAND], retained))
 
     def on_ack(self, session: int, mid: int, refusal: str | None) -> None:
         self._inbox.put(Ack(session, mid, refusal))

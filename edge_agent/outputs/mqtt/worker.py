@@ -83,6 +83,7 @@ class Worker:
         self._told: StatusPayload | None = None
         self._stop_at: float | None = None
         self._end_at = 0.0
+        self._fault: str | None = None
         self._session = 0
         self._started: dict[str, float] = {}
         self._thread = threading.Thread(target=self._run, name="mqtt-worker", daemon=True)
@@ -126,14 +127,19 @@ class Worker:
         try:
             while True:
                 news = self._inbox.take(max(0.001, min(wait, TEND_EVERY)))
-                self._take_in(outbox, sender, news)
-                wait = sender.pump()
+                try:
+                    self._take_in(outbox, sender, news)
+                    wait = sender.pump()
+                except Exception as error:  # a fault here must not end the reports of all that is to come
+                    _LOG.exception("MQTT worker")
+                    self._fault = f"a fault in the MQTT worker: {error!r}"
+                    wait = 1.0
                 self.state = WorkerState(
                     outbox.depth,
                     outbox.committed,
                     outbox.dropped,
                     outbox.dropped_pictures,
-                    outbox.alarm,
+                    "; ".join(text for text in (outbox.alarm, self._fault) if text) or None,
                     sender.refusal,
                 )
                 stop_at = self._stop_at
@@ -159,26 +165,28 @@ class Worker:
                 sender.acknowledged(acks)
                 acks.clear()
 
-        for item in news:
-            if isinstance(item, Notice):
-                drafts += self._drafts(item)
-            elif isinstance(item, Ack):
-                if item.session == self._session:
-                    acks.append((item.mid, item.refusal))
-            elif isinstance(item, Up):
-                settle()  # what was recorded before the connection counts as replayed, what comes after as live
-                self._session = item.session
-                self._introduce()
-                sender.connected()
-            elif isinstance(item, Down):
-                settle()
-                if item.session == self._session:
-                    sender.disconnected()
-            elif isinstance(item, Incoming):
-                self._receive(item)
-            elif isinstance(item, SwitchChanged):
-                self._publish_switch(item.name)
-        settle()
+        try:
+            for item in news:
+                if isinstance(item, Notice):
+                    drafts += self._drafts(item)
+                elif isinstance(item, Ack):
+                    if item.session == self._session:
+                        acks.append((item.mid, item.refusal))
+                elif isinstance(item, Up):
+                    settle()  # what was recorded before the connection counts as replayed, what comes after as live
+                    self._session = item.session
+                    self._introduce()
+                    sender.connected()
+                elif isinstance(item, Down):
+                    settle()
+                    if item.session == self._session:
+                        sender.disconnected()
+                elif isinstance(item, Incoming):
+                    self._receive(item)
+                elif isinstance(item, SwitchChanged):
+                    self._publish_switch(item.name)
+        finally:
+            settle()  # whatever went wrong with the others, no event is lost
         if self._status is not self._told:
             self._publish_status()
         outbox.tend()

@@ -94,8 +94,17 @@ def test_parse() -> None:
 
 @pytest.mark.parametrize(
     ("name", "payload"),
-    [("mute", b"1"), ("mute", b"on"), ("threshold", b""), ("threshold", b"1_0"), ("cooldown", b"inf")]
-    + [("cooldown", b"9" * 10_000), ("threshold", b"nan"), ("threshold", b"\xff"), ("threshold", b"0,7")],
+    [
+        ("mute", b"1"),
+        ("mute", b"on"),
+        ("threshold", b""),
+        ("threshold", b"1_0"),
+        ("threshold", b"nan"),
+        ("threshold", b"\xff"),
+        ("threshold", b"0,7"),
+        ("cooldown", b"inf"),
+        ("cooldown", b"9" * 10_000),
+    ],
 )
 def test_parse_refuses(name: str, payload: bytes) -> None:
     with pytest.raises(ValueError, match=name) as refusal:
