@@ -11,7 +11,7 @@ import pytest
 from benchmarks.camera_faults import SHORT
 from benchmarks.cameras.faults import Fault, GStreamerRig, HttpRig, Rig, RtspRig, children, leftovers, try_fault
 from benchmarks.cameras.scripted import wait_until
-from benchmarks.cameras.servers import MjpegServer
+from benchmarks.cameras.servers import MjpegServer, RtspServer
 from edge_agent.camera.probe import probe
 from edge_agent.camera.slot import FrameSlot
 from edge_agent.camera.sources import create
@@ -124,6 +124,20 @@ def test_a_server_without_a_stream_is_told_from_a_server_that_is_not_there() -> 
         assert "gives no stream" in probe(settings).reason
     finally:
         server.stop()
+
+
+def test_a_wrong_path_of_an_rtsp_server_is_told() -> None:
+    missing = RtspServer.missing()
+    if missing is not None:
+        pytest.skip(missing)
+    server = RtspServer()
+    server.start()
+    try:
+        good, bad = (probe(CameraSettings(source=url)) for url in (server.url, f"{server.url}-of-someone-else"))
+        assert (good.ok, good.width, good.height) == (True, 320, 240)
+        assert "check path, user name and password" in bad.reason
+    finally:
+        server.kill()
 
 
 def test_probe_of_a_network_camera_tells_its_size() -> None:
