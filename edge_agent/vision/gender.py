@@ -12,11 +12,11 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from edge_agent.errors import ModelError
 from edge_agent.types import GenderScores, Image
+from edge_agent.vision.blob import Blob
 from edge_agent.vision.crops import CropMargins, face_crop
 from edge_agent.vision.dnn import Backend, load_caffe
 from edge_agent.vision.manifest import ModelEntry
@@ -44,10 +44,8 @@ class GenderClassifier:
             raise ModelError(f"{entry.name}: the manifest must give a square input and the labels male and female")
         self._net = load_caffe(prototxt, caffemodel, backend=backend)
         self._size = given.width
-        self._scale = given.scale
-        self._mean = given.mean
         # face_crop delivers RGB.
-        self._swap = given.colour == "BGR"
+        self._blob = Blob(mean=given.mean, scale=given.scale, reverse=given.colour == "BGR")
         crop = given.crop
         self._margins = CropMargins(x=crop.margin_x, top=crop.margin_top, bottom=crop.margin_bottom)
         self._male = entry.labels.index("male")
@@ -87,10 +85,7 @@ class GenderClassifier:
 
     def _run(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         """The network's answer to the crop, flattened."""
-        # blobFromImage subtracts the mean in the order the network is fed in, that is after the swap.
-        size = (self._size, self._size)
-        blob = cv2.dnn.blobFromImage(self._crop, self._scale, size, self._mean, swapRB=self._swap)
-        self._net.setInput(blob)
+        self._net.setInput(self._blob(self._crop))
         begin = time.perf_counter()
         found = self._net.forward()
         self.net_ms = (time.perf_counter() - begin) * 1e3

@@ -7,10 +7,10 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from edge_agent.types import Image
+from edge_agent.vision.blob import Blob
 from edge_agent.vision.dnn import Backend, load_caffe
 from edge_agent.vision.faces.detector import Boxes, Scores, tidy
 from edge_agent.vision.faces.letterbox import Letterbox
@@ -34,12 +34,13 @@ class Res10:
         self._net = load_caffe(prototxt, caffemodel, backend=backend)
         self._letterbox = Letterbox(SIDE, square=True)
         self._threshold = threshold
+        self._blob = Blob(mean=MEAN)
         self.net_ms = 0.0
 
     def detect(self, image: Image) -> tuple[Boxes, Scores]:
         """See `FaceDetector.detect`."""
         canvas, scale = self._letterbox.fit(image)
-        self._net.setInput(cv2.dnn.blobFromImage(canvas, mean=MEAN))
+        self._net.setInput(self._blob(canvas))
         begin = time.perf_counter()
         found = np.asarray(self._net.forward(), np.float32).reshape(-1, 7)  # image, class, score, box in 0..1
         self.net_ms = (time.perf_counter() - begin) * 1e3
