@@ -12,6 +12,7 @@ import numpy as np
 from edge_agent.camera.sources import Grab
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
+from edge_agent.types import Image
 
 Mode = Literal[
     "well",
@@ -66,12 +67,12 @@ class ScriptedCamera:
         """Let every handle that is open now read nothing any more."""
         self.plugged += 1
 
-    def picture(self) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    def picture(self) -> Image:
         """Return a noisy picture."""
         width, height = self.size
         return self._noise.integers(0, 255, (height, width, 3), np.uint8)
 
-    def show(self) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+    def show(self) -> Image:
         """Return what the lens sees in this mode."""
         if self.mode == "frozen":
             return self._still

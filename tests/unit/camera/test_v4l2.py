@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from dataclasses import replace
 from typing import Any
@@ -73,8 +74,8 @@ def attached(monkeypatch: pytest.MonkeyPatch) -> list[VideoDevice]:
     """The cameras that are attached; a test may change the list."""
     devices = [CAMERA]
     monkeypatch.setattr(v4l2, "list_devices", lambda: devices)
-    monkeypatch.setattr(v4l2.cv2, "VideoCapture", FakeCapture)
-    monkeypatch.setattr(v4l2.os, "access", lambda path, mode: True)
+    monkeypatch.setattr(cv2, "VideoCapture", FakeCapture)
+    monkeypatch.setattr(os, "access", lambda path, mode: True)
     monkeypatch.delenv("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", raising=False)
     return devices
 
@@ -137,10 +138,10 @@ def test_a_select_timeout_the_owner_chose_is_respected(
 ) -> None:
     monkeypatch.setenv("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT", "7")
     opened()
-    assert v4l2.os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] == "7"
+    assert os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] == "7"
     monkeypatch.delenv("OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT")
     opened(CameraSettings(read_timeout=1.2))
-    assert v4l2.os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] == "2"  # whole seconds, never fewer
+    assert os.environ["OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"] == "2"  # whole seconds, never fewer
 
 
 def test_what_keeps_a_camera_from_opening_is_told_with_a_remedy(
