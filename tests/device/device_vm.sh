@@ -253,6 +253,9 @@ fcntl.ioctl(fd, 0xc0d05605, buf)                       # VIDIOC_S_FMT
 parm = bytearray(204); struct.pack_into('<IIIII', parm, 0, 2, 0, 0, 1000, int(fps * 1000))
 try: fcntl.ioctl(fd, 0xc0cc5616, parm)                 # VIDIOC_S_PARM
 except OSError: pass
+# VIDIOC_STREAMON: v4l2loopback knows a program that only writes not as its writer, and once that one and its readers
+# are gone it is neither camera nor output and takes no other feeder
+fcntl.ioctl(fd, 0x40045612, struct.pack('<I', 2))
 print(f'feeding {len(frames)} frames', flush=True)
 t, n = time.monotonic(), 0
 while True:
