@@ -41,6 +41,7 @@ run rm -rf /etc/systemd/system/edge-agent.service /etc/systemd/system/edge-agent
   /etc/systemd/system/edge-agent.service.d /etc/systemd/system/edge-agent@.service.d \
   /etc/systemd/system/multi-user.target.wants/edge-agent.service
 run find /etc/systemd/system/multi-user.target.wants -name 'edge-agent@*.service' -delete
+run find /etc/systemd/system -maxdepth 1 -name 'edge-agent@*.service.d' -exec rm -rf {} +
 run systemctl daemon-reload
 run systemctl reset-failed 'edge-agent*' 2>/dev/null || true
 
