@@ -90,6 +90,7 @@ class ScriptedRig(Rig):
         Fault("hangs opening", "open_failed"),
         Fault("frozen", "frozen"),
         Fault("black", "dark"),
+        Fault("pitch black", "dark"),
         Fault("covered", "dark"),
         Fault("raises", "error"),
         Fault("garbage", "error"),

@@ -23,6 +23,7 @@ Mode = Literal[
     "hangs opening",
     "frozen",  # the same picture again and again
     "black",
+    "pitch black",  # without any noise
     "covered",  # grey, with a little noise
     "raises",  # the library throws something of its own
     "garbage",  # not a picture
@@ -78,6 +79,8 @@ class ScriptedCamera:
             return self._still
         if self.mode == "black":
             return (self.picture() // 32).astype(np.uint8)
+        if self.mode == "pitch black":
+            return np.zeros_like(self._still)
         if self.mode == "covered":
             return (self.picture() // 64 + 90).astype(np.uint8)
         if self.mode == "garbage":

@@ -22,7 +22,8 @@ class Finding(NamedTuple):
     frozen: bool
     """The very same picture for so long that it can't be the world."""
     reopen: bool
-    """Frozen, and the camera has had its time since it was last opened."""
+    """The camera should be opened again: frozen, and it has had its time since it was last opened; or black without
+    any noise, and that was not tried yet."""
     dark: bool
     """Black or without any structure for so long that somebody should look."""
     resized: bool
@@ -46,6 +47,7 @@ class PictureWatch:
         self._same_since = 0.0
         self._opened_at: float | None = None
         self._dark_since: float | None = None
+        self._tried_light = False
 
     def reopened(self, now: float) -> None:
         """The camera was opened: a frozen one gets some seconds to show something new."""
@@ -60,14 +62,20 @@ class PictureWatch:
         if self._sample is None or not np.array_equal(sample, self._sample):
             self._sample = sample
             self._same_since = now
-        frozen = self._live and now - self._same_since >= self._freeze_after
-        waited = self._opened_at is None or now - self._opened_at >= self._patience
+        same = self._live and now - self._same_since >= self._freeze_after
         if not _shows_nothing(sample):
             self._dark_since = None
-        elif self._dark_since is None:
+            self._tried_light = False
+            waited = self._opened_at is None or now - self._opened_at >= self._patience
+            return Finding(same, same and waited, False, resized)
+        # Many cameras cut the noise off at black: then the same picture says nothing about being frozen. A camera
+        # that lost its picture looks like that too, and opening it again once costs little.
+        if self._dark_since is None:
             self._dark_since = now
-        dark = self._dark_since is not None and now - self._dark_since >= self._dark_after
-        return Finding(frozen, frozen and waited, dark, resized)
+        dark = now - self._dark_since >= self._dark_after
+        reopen = dark and same and not self._tried_light
+        self._tried_light = self._tried_light or reopen
+        return Finding(False, reopen, dark, resized)
 
 
 def _shows_nothing(sample: Image) -> bool:

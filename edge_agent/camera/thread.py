@@ -204,7 +204,7 @@ class CameraThread:
         if not self._slot.put(frame):
             return Ending("left")
         self._ledger.frame(frame)
-        return None
+        return Ending("dark", "black without any noise") if finding.reopen else None
 
     def _good(self, now: float, dark: bool) -> None:
         if self._good_since is None:
@@ -221,6 +221,8 @@ class CameraThread:
         self._lost_at = None
 
     def _failed(self, ending: Ending) -> None:
+        if ending.kind == "dark":
+            return  # said and counted already, and nothing is lost: it is opened again on a suspicion
         self._ledger.failed(ending.kind)
         self._lost_at = self._lost_at or self._clock()
         if ending.kind == "frozen":

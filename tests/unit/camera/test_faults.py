@@ -135,6 +135,17 @@ def test_a_frozen_picture_is_handed_to_nobody_and_stays_frozen_across_reopening(
     assert slot.take(0) is None
 
 
+def test_a_camera_that_lost_its_picture_is_opened_again_once(run: Run, camera: ScriptedCamera) -> None:
+    thread = run()
+    wait_until(well(thread))
+    camera.mode = "pitch black"
+    wait_until(lambda: thread.stats().reopened == 1)
+    captured = thread.stats().captured
+    wait_until(lambda: thread.stats().captured > captured + 60)
+    stats = thread.stats()
+    assert (stats.state, stats.reopened, stats.failures) == ("dark", 1, {"dark": 1})
+
+
 @pytest.mark.parametrize("mode", ["black", "covered"])
 def test_a_dark_picture_is_told_but_still_handed_on(mode: Mode, run: Run, camera: ScriptedCamera) -> None:
     thread = run()

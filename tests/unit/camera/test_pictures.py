@@ -66,6 +66,21 @@ def test_what_counts_as_dark(low: int, high: int, dark: bool) -> None:
     assert found == [dark and second >= 5 for second in range(8)]
 
 
+def test_black_without_noise_is_dark_not_frozen_and_opened_again_once() -> None:
+    watch, black = PictureWatch(SETTINGS, live=True), np.zeros((120, 160, 3), np.uint8)
+    found = [watch.look(black, second) for second in range(60)]
+    assert [finding.dark for finding in found] == [second >= 5 for second in range(60)]
+    assert not any(finding.frozen for finding in found)
+    assert [second for second, finding in enumerate(found) if finding.reopen] == [10]
+    watch.look(noise(), 60)  # light, and dark again
+    assert [second for second in range(61, 99) if watch.look(black, second).reopen] == [71]
+
+
+def test_black_with_noise_is_a_night_and_not_opened_again() -> None:
+    watch = PictureWatch(SETTINGS, live=True)
+    assert not any(watch.look(noise(0, 8), second).reopen for second in range(60))
+
+
 def test_a_lamp_in_the_night_is_not_a_covered_lens() -> None:
     watch, night = PictureWatch(SETTINGS, live=True), noise(0, 8)
     night[20:35, 20:35] = 250
