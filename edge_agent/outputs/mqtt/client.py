@@ -188,13 +188,11 @@ class Link:
     def _wire(self, session: _Session) -> None:
         client = session.client
         client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
-        # ours is the outbox's window; paho's is only to be wide enough
-        client.max_inflight_messages_set(self._settings.outbox.inflight + 40)
+        # ours is the outbox's window; paho's leaves room for the retained states beside it. 20 is what
+        # mosquitto allows a client of MQTT 5 (its Receive Maximum); beyond, paho queues in order
+        client.max_inflight_messages_set(max(20, self._settings.outbox.inflight + 8))
 
-        def on_connect(_c: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, properties: Any) -> None:
-            most = getattr(properties, "ReceiveMaximum", None)  # MQTT 5: more unacknowledged is an error
-            if most is not None:
-                client.max_inflight_messages_set(min(most, client.max_inflight_messages))
+        def on_connect(_c: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
             if code.is_failure:
                 session.refusal = code
             elif not self._stopping.is_set():
