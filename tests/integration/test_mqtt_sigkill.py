@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import subprocess
 import sys
@@ -26,7 +27,8 @@ def test_fifty_kills_lose_no_committed_event(broker: Mosquitto, watch: Subscribe
     )
     assert run.returncode == 0, run.stderr
     committed = (tmp_path / "ledger").read_text().split()
-    watch.wait(lambda: set(committed) <= {v["event_id"] for v in watch.violations()}, "all committed events", 10)
+    with contextlib.suppress(AssertionError):  # what is still missing then is counted as lost
+        watch.wait(lambda: set(committed) <= {v["event_id"] for v in watch.violations()}, "all of them", 10)
     found = watch.violations()
     ids = {v["event_id"] for v in found}
     lost = [event_id for event_id in committed if event_id not in ids]

@@ -231,6 +231,13 @@ def test_the_store_refuses_what_is_no_database(tmp_path: Path) -> None:
     assert salvage(tmp_path / "o") == ([], {})
 
 
+def test_a_commit_reaches_the_disk_itself(tmp_path: Path) -> None:
+    """synchronous = FULL (2) in write-ahead mode: SQLite syncs the log at each commit, not only at checkpoints."""
+    store = Store(tmp_path / "o")
+    assert store._db.execute("PRAGMA synchronous").fetchone() == (2,)
+    assert store._db.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+
+
 def test_a_change_is_all_or_nothing(tmp_path: Path) -> None:
     store = Store(tmp_path / "o")
     good = Entry(1, False, b"x", "boot", 1.0, True)
