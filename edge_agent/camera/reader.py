@@ -8,7 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from edge_agent.camera.sources import EndOfStream, Source
+from edge_agent.camera.sources import EndOfStream, Source, StalledError
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
 from edge_agent.types import Image
@@ -95,7 +95,8 @@ class Reader(threading.Thread):
         except EndOfStream:
             self.ending = Ending("ended")
         except CameraError as error:
-            self.ending = Ending("open_failed" if self._phase[0] == "opening" else "no_frames", str(error))
+            kind = "stalled" if isinstance(error, StalledError) else "no_frames"
+            self.ending = Ending("open_failed" if self._phase[0] == "opening" else kind, str(error))
         except (
             Exception
         ) as error:  # a camera library may raise anything, and the camera must come back all the same

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from edge_agent.camera.sources.base import EndOfStream, Grab, Source
+from edge_agent.camera.sources.base import EndOfStream, Grab, Source, StalledError
 from edge_agent.camera.sources.files import ImageFolder, VideoFile
 from edge_agent.camera.sources.gstreamer import PREFIX as GSTREAMER
 from edge_agent.camera.sources.gstreamer import GStreamerPipeline
@@ -17,7 +17,7 @@ from edge_agent.camera.sources.v4l2 import Memory, V4l2Camera
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
 
-__all__ = ["EndOfStream", "Grab", "Memory", "Source", "create"]
+__all__ = ["EndOfStream", "Grab", "Memory", "Source", "StalledError", "create"]
 
 
 def create(settings: CameraSettings, memory: Memory | None = None) -> Source:

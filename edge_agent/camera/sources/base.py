@@ -17,6 +17,10 @@ class EndOfStream(Exception):  # noqa: N818 (not an error: a file is meant to en
     """The last picture of a file or folder was read and it is not to begin again."""
 
 
+class StalledError(CameraError):
+    """The camera is there but sends nothing, and must be opened again before it does."""
+
+
 class Source(Protocol):
     """A camera or file. One thread opens, reads and closes it; only `interrupt` may come from another.
 

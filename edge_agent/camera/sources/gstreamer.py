@@ -18,7 +18,7 @@ import time
 
 import numpy as np
 
-from edge_agent.camera.sources.base import Grab
+from edge_agent.camera.sources.base import Grab, StalledError
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
 
@@ -91,7 +91,7 @@ class GStreamerPipeline:
             self._listen()
             if not ready:
                 if filled:  # to go on from its middle would misalign every frame after it
-                    raise CameraError(f"{self.describe()}: the pipeline stopped in the middle of a frame")
+                    raise StalledError(f"{self.describe()}: the pipeline stopped in the middle of a frame")
                 return None
             count = os.readv(child.stdout.fileno(), [view[filled:]])
             if count == 0:

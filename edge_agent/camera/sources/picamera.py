@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from edge_agent.camera.sources.base import Grab
+from edge_agent.camera.sources.base import Grab, StalledError
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
 
@@ -58,8 +58,9 @@ class PiCamera:
             return None
         try:
             request = self._camera.capture_request(wait=self._settings.read_timeout)
-        except TimeoutError:
-            return None
+        except TimeoutError as error:
+            # The request is still queued and would keep its buffer when it is answered at last: so begin anew.
+            raise StalledError(f"{self._description}: no picture in {self._settings.read_timeout:g} s") from error
         arrived = time.monotonic()
         try:
             image = np.ascontiguousarray(request.make_array("main")[:, :, :3])

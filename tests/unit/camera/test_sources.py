@@ -12,7 +12,7 @@ import pytest
 
 from edge_agent.camera.probe import probe
 from edge_agent.camera.sources import create
-from edge_agent.camera.sources.base import as_image
+from edge_agent.camera.sources.base import StalledError, as_image
 from edge_agent.camera.sources.network import printable
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
@@ -172,13 +172,14 @@ def test_a_pi_camera_gives_bgr_with_the_moment_of_its_exposure(picamera2: type[F
     assert picamera2.last.closed
 
 
-def test_a_pi_camera_that_stalls_reads_nothing(
+def test_a_pi_camera_that_stalls_is_to_be_opened_again(
     picamera2: type[FakePicamera2], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(picamera2, "stalled", True)
     source = create(CameraSettings(source="picamera2"))
     source.open()
-    assert source.read() is None
+    with pytest.raises(StalledError, match="no picture in 2 s"):
+        source.read()
     source.close()
 
 
