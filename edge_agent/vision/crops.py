@@ -17,11 +17,12 @@ _BORDER = cv2.BORDER_REPLICATE
 class CropMargins:
     """Room left around a face box, in fractions of the box's width (``x``) and height (``top``, ``bottom``).
 
-    There is more below the chin than above the brow: a mask pulled under the chin hangs there.
+    Of the margins tried with the shipped network on validation faces, these were right most often; half of them, or
+    half as much again, lost up to a point.
     """
 
-    x: float = 0.10
-    top: float = 0.08
+    x: float = 0.20
+    top: float = 0.15
     bottom: float = 0.20
 
 

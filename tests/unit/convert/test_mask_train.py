@@ -92,6 +92,21 @@ def test_a_stopped_training_goes_on_where_it_was(trained: Path) -> None:
         assert [row["epoch"] for row in csv.DictReader(stream)] == ["0", "1"]
 
 
+def test_a_trained_network_settles_and_teaches(trained: Path, tmp_path: Path) -> None:
+    checkpoint = str(trained / "run/model.keras")
+    command = [*_train(trained, epochs=1), "--start", checkpoint, "--gentle", "--teacher", checkpoint]
+    command[command.index("--out") + 1] = str(tmp_path)
+    assert main(command) == 0
+    assert (tmp_path / "model.keras").is_file()
+    assert json.loads((tmp_path / "doubted.json").read_text()) == []  # an untrained network is sure of nothing
+
+
+def test_a_missing_teacher_is_named(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    command = [*_train(trained, epochs=1), "--teacher", str(tmp_path / "none.keras")]
+    assert main(command) == 2
+    assert "none.keras" in capsys.readouterr().err
+
+
 def test_plots_and_card_are_written(trained: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra: convert)")
     model, card = str(trained / "run/model.tflite"), tmp_path / "card.md"
