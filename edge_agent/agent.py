@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import cv2
 
 from edge_agent.camera.slot import FrameSlot
+from edge_agent.camera.sources import can_wait
 from edge_agent.camera.thread import CameraThread
 from edge_agent.camera.transform import Region
 from edge_agent.chain import Chain, FrameResult
@@ -79,7 +80,8 @@ class Agent:
         state_dir = state_directory(settings)
         self._switches = Switches.from_settings(state_dir / "switches.json", settings)
         self._buzzer = buzzer.create(settings.buzzer, on_beep=on_beep)
-        self._slot = FrameSlot(block=not settings.camera.realtime)
+        live = settings.camera.realtime or not can_wait(settings.camera)
+        self._slot = FrameSlot(block=not live)
         self._camera = CameraThread(settings.camera, self._slot)
         self._web = self._web_page()
         self._statistics = Statistics()
@@ -123,7 +125,7 @@ class Agent:
         self._worker = Worker(
             self._chain,
             self._slot,
-            live=settings.camera.realtime,
+            live=live,
             max_fps=settings.vision.max_fps,
             max_age=settings.camera.max_age,
             switches=self._switches,

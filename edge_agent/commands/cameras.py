@@ -3,8 +3,16 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 from edge_agent.commands.common import Commands
+
+if TYPE_CHECKING:
+    from edge_agent.camera.devices import Mode
+
+_SIZES = 6
+"""Sizes that are listed for each pixel format."""
 
 
 def register(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -32,7 +40,24 @@ def run(options: argparse.Namespace) -> int:
         return 0
     table = Table("camera", "name", "by-id path", "sizes and rates", box=None)
     for camera in cameras:
-        modes = ", ".join(str(mode) for mode in camera.modes)
-        table.add_row(str(camera.path), camera.name, camera.by_id or "—", modes or "—")
+        what = _modes(camera.modes)
+        if camera.needs_picamera2:
+            what = "a ribbon-cable camera: set camera.source to picamera2"
+        table.add_row(camera.path, camera.name, camera.by_id or "—", camera.error or what or "—")
     Console().print(table)
     return 0
+
+
+def _modes(modes: Sequence[Mode]) -> str:
+    """A line per pixel format: its largest sizes, each with its fastest rate. Some drivers list hundreds."""
+    sizes: dict[str, dict[tuple[int, int], float]] = {}
+    for mode in modes:
+        known = sizes.setdefault(mode.fourcc, {})
+        size = (mode.width, mode.height)
+        known[size] = max(known.get(size, 0.0), max(mode.rates, default=0.0))
+    lines = []
+    for fourcc, known in sizes.items():
+        largest = sorted(known, reverse=True)[:_SIZES]
+        texts = [f"{w}×{h}" + (f" @ {known[w, h]:g}" if known[w, h] else "") for w, h in largest]
+        lines.append(f"{fourcc}: {', '.join(texts)}{', …' if len(known) > _SIZES else ''}")
+    return "\n".join(lines)

@@ -17,7 +17,7 @@ from edge_agent.camera.sources.v4l2 import Memory, V4l2Camera
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
 
-__all__ = ["EndOfStream", "Grab", "Memory", "Source", "StalledError", "create"]
+__all__ = ["EndOfStream", "Grab", "Memory", "Source", "StalledError", "can_wait", "create"]
 
 
 def create(settings: CameraSettings, memory: Memory | None = None) -> Source:
@@ -55,3 +55,11 @@ def create(settings: CameraSettings, memory: Memory | None = None) -> Source:
     if path.is_file() or path.suffix or "/" in source:
         return VideoFile(path, settings)
     return V4l2Camera(source, settings, memory)
+
+
+def can_wait(settings: CameraSettings) -> bool:
+    """Whether the source is a recording, which may be read as slowly as it is looked at; a camera may not."""
+    try:
+        return isinstance(create(settings), VideoFile | ImageFolder)
+    except CameraError:
+        return False
