@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import gc
 import socket
 import threading
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 from mosquitto import LOOPBACK, Gate, Mosquitto, Subscriber, wait_until
@@ -90,6 +92,24 @@ def test_a_network_that_dies_silently_is_noticed(watch: Subscriber, gate: Gate, 
     gate.shut()
     gate.open()
     watch.wait(lambda: watch.violations(), "the event, once the network is back")
+
+
+def test_reconnecting_leaves_no_sockets_behind(watch: Subscriber, gate: Gate, mqtt_output: Make) -> None:
+    output = mqtt_output(gate.port, reconnect_max=0.05)
+    wait_until(lambda: output.stats().connected, "connected")
+    files = Path("/proc/self/fd")
+    gc.collect()
+    gc.disable()  # so that nothing hides behind a collection that happens to come in time
+    try:
+        before = len(list(files.iterdir()))
+        for _ in range(15):
+            gate.shut()
+            wait_until(lambda: not output.stats().connected, "cut")
+            gate.open()
+            wait_until(lambda: output.stats().connected, "connected again")
+        wait_until(lambda: len(list(files.iterdir())) <= before, "no more open files than before", 10)
+    finally:
+        gc.enable()
 
 
 def test_a_fault_in_the_worker_loses_no_event_and_is_said(broker: Mosquitto, watch: Subscriber) -> None:

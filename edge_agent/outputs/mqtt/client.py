@@ -163,11 +163,21 @@ class Link:
         self._session = session
         try:
             client.connect(settings.host, settings.port, keepalive=settings.keepalive)
+            client.loop_start()
+            return self._see_through(session)
         except (OSError, ValueError) as error:
             return _End(str(explain_error(error, settings)))
-        client.loop_start()
+        finally:
+            client.disconnect()  # if it is connected still, or only now
+            # the callbacks hold the session, and it the client: without this circle the client's sockets are closed
+            # as soon as its thread has ended, not whenever the garbage is collected
+            client.on_connect = client.on_disconnect = client.on_end = None
+            client.on_message = client.on_publish = client.on_subscribe = None
+
+    def _see_through(self, session: _Session) -> _End:
+        """Wait for the broker's answer and then for the end of the connection."""
+        settings = self._settings
         if not session.answered.wait(settings.connect_timeout):
-            client.disconnect()
             return _End(str(explain_error(TimeoutError(), settings)))
         if session.refusal is not None:
             return _End(str(explain_refusal(session.refusal)), slow=is_lasting(session.refusal))
