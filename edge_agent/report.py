@@ -36,7 +36,7 @@ def status_payload(
             processed=round(figures.fps_processed, 2),
             dropped=round(figures.fps_dropped, 2),
         ),
-        frame_age_ms=round(figures.latency_ms, 1) if figures.latency_ms is not None else None,
+        frame_age_ms=round(max(0.0, figures.latency_ms), 1) if figures.latency_ms is not None else None,
         slowed=slowed,
         stage_ms={name: round(value, 2) for name, value in figures.stage_ms.items()},
         people=people,
