@@ -96,7 +96,7 @@ def test_a_network_that_dies_silently_is_noticed(watch: Subscriber, gate: Gate, 
 
 def test_reconnecting_leaves_no_sockets_behind(watch: Subscriber, gate: Gate, mqtt_output: Make) -> None:
     output = mqtt_output(gate.port, reconnect_max=0.05)
-    wait_until(lambda: output.stats().connected, "connected")
+    watch.wait(lambda: watch.on("/availability"), "connected, and the outbox open")
     files = Path("/proc/self/fd")
     gc.collect()
     gc.disable()  # so that nothing hides behind a collection that happens to come in time
