@@ -199,6 +199,7 @@ class Agent:
             frame_age=figures.frame_age,
             worker_alive=self._worker.is_alive(),
             broker_connected=mqtt.connected if mqtt else None,
+            broker_reason=mqtt.reason if mqtt else None,
             outbox_alarm=mqtt.alarm if mqtt else None,
             buzzer_ok=bell.available if self._settings.buzzer.enabled else None,
             temperature=self._temperature,

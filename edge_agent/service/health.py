@@ -39,6 +39,7 @@ def assess(
     frame_age_limit: float = 10.0,
     worker_alive: bool = True,
     broker_connected: bool | None = None,
+    broker_reason: str | None = None,
     outbox_alarm: str | None = None,
     buzzer_ok: bool | None = None,
     temperature: float | None = None,
@@ -49,8 +50,8 @@ def assess(
     """Judge the service from what its rooms say; None means unknown or switched off, and is no fault.
 
     `camera`: state word of the camera room; `frame_age` and its limit: seconds since the newest frame;
-    `outbox_alarm`: what is wrong with the outbox; `temperature`: degrees Celsius; `throttled`: what the board
-    holds back now, e.g. `under-voltage`.
+    `broker_reason`: what the connection says is wrong; `outbox_alarm`: what is wrong with the outbox;
+    `temperature`: degrees Celsius; `throttled`: what the board holds back now, e.g. `under-voltage`.
     """
     failed: list[str] = []
     degraded: list[str] = []
@@ -63,7 +64,10 @@ def assess(
     elif frame_age is not None and frame_age > frame_age_limit:
         failed.append(f"the newest frame is {frame_age:.0f} s old")
     if broker_connected is False:
-        degraded.append("no connection to the broker: events wait in the outbox")
+        why = f" ({broker_reason})" if broker_reason else ""
+        degraded.append(f"no connection to the broker: events wait in the outbox{why}")
+    elif broker_reason:
+        degraded.append(f"broker: {broker_reason}")
     if outbox_alarm:
         degraded.append(f"outbox: {outbox_alarm}")
     if buzzer_ok is False:

@@ -69,3 +69,11 @@ def test_what_is_good_gives_no_reason() -> None:
         clock_synced=True,
     )
     assert health.state == "ok"
+
+
+def test_why_the_broker_cannot_be_used_is_said() -> None:
+    judged = assess(camera="ok", broker_connected=False, broker_reason="wrong password")
+    assert judged.state == "degraded"
+    assert "wrong password" in judged.reasons[0]
+    refused = assess(camera="ok", broker_connected=True, broker_reason="may not publish")
+    assert refused.reasons == ("broker: may not publish",)
