@@ -46,7 +46,7 @@ class Chain:
     def process(self, frame: Frame) -> FrameResult:
         """Take one frame through; frames come in the order of their `captured_at`."""
         networks, people, now = self.networks, self.people, frame.captured_at
-        moved = networks.moved(frame.image)
+        moved = networks.moved(frame.image, present=people.present)
         observations: list[Observation] = []
         found: tuple[Box, ...] = ()
         detected = self._schedule.due(now, moved=moved, present=people.present, unsure=people.unsure)

@@ -68,10 +68,14 @@ class Networks:
             self.gender_threshold = chosen if chosen is not None else _GENDER_THRESHOLD
         self._gate = MotionGate() if settings.motion_gate else None
 
-    def moved(self, image: Image) -> bool:
-        """Whether anything has changed; always so without the motion gate. Begins a new frame's times."""
+    def moved(self, image: Image, *, present: bool = False) -> bool:
+        """Whether anything has changed. Begins a new frame's times.
+
+        Always so without the motion gate, and while somebody is `present`: the schedule looks at them anyway,
+        and who stands there for long must not become part of the background.
+        """
         self.times = StageTimes()
-        if self._gate is None:
+        if self._gate is None or present:
             return True
         begin = time.perf_counter()
         moved = self._gate.moved(image)

@@ -24,6 +24,8 @@ PRIORS = (20.0, 56.0, 140.0)
 SAME_FACE = 0.45
 """Two boxes with this IoU are one face."""
 _LARGEST_LOG = 4.0
+_NO_BOXES: Boxes = np.empty((0, 4), np.float32)
+_NO_SCORES: Scores = np.empty(0, np.float32)
 
 
 class EdgeFace:
@@ -77,11 +79,15 @@ def decode(maps: Sequence[NDArray[np.float32]], least_logit: float) -> tuple[Box
     `maps` are [1, 5, H/stride, W/stride]: logit, centre's offset in strides (x, y), logarithm of the size
     over the prior.
     """
-    boxes, scores = [], []
+    boxes, scores = [_NO_BOXES], [_NO_SCORES]
     for level, stride, prior in zip(maps, STRIDES, PRIORS, strict=True):
-        rows, columns = np.nonzero(level[0, 0] > least_logit)
-        found = level[0][:, rows, columns]
-        centre = np.stack((columns, rows)).astype(np.float32) + 0.5 + found[1:3]
+        cells = level.reshape(5, -1)
+        hits = np.flatnonzero(cells[0] > least_logit)
+        if not hits.size:
+            continue  # so it is with most levels of most frames
+        found = cells[:, hits]
+        rows, columns = np.divmod(hits, level.shape[3])
+        centre = np.stack((columns, rows)) + 0.5 + found[1:3]
         half = (0.5 * prior) * np.exp(np.clip(found[3:5], -_LARGEST_LOG, _LARGEST_LOG))
         boxes.append(np.concatenate((centre * stride - half, centre * stride + half)).T)
         scores.append(1.0 / (1.0 + np.exp(-found[0])))
