@@ -14,8 +14,10 @@ UNIT = "edge-agent.service"
 CONFIG = Path("/etc/edge-agent/config.yaml")
 PASSWORD = "wachtwoord"
 PIN = "17"
-DETECTOR = "res10"
 INSTALL = Path("/srv/job/project")
+MODELS = INSTALL / "models"
+"""Models to try instead of those in the wheel: there only if script/test-device was told so."""
+MODELS_DIR = f"models_dir: {MODELS}, " if MODELS.exists() else ""
 
 
 def show(key: str, unit: str = UNIT) -> str:
@@ -101,6 +103,23 @@ class Broker:
         sh("systemctl", "kill", "-s", "KILL", "mosquitto")
         sh("systemctl", "stop", "mosquitto", check=False)
 
+    def outage(self, seconds: float) -> None:
+        """Kill the broker, let an event come to wait on the device, bring the broker back, see the event arrive."""
+        before, seen = pid(), {event["event_id"] for event in self.violations()}
+        self.kill()
+        wait_for("an event waits", waiting, seconds)
+        mark = self.mark()
+        self.up()
+        wait_for(
+            "an event of the outage, marked as replayed",
+            lambda: [
+                event for event in self.violations(mark) if event["replayed"] and event["event_id"] not in seen
+            ],
+            seconds,
+        )
+        wait_for("nothing waits any more", lambda: waiting() == 0, seconds)
+        assert pid() == before, "restarted"
+
     def _lines(self) -> list[str]:
         return self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
 
@@ -125,6 +144,12 @@ class Broker:
         """The latest status message."""
         texts = self.messages("/status")
         return json.loads(texts[-1]) if texts else {}
+
+
+def waiting() -> int:
+    """Messages in the outbox by the status line: "…, 3 waiting for the broker"."""
+    words = show("StatusText").split(" waiting for the broker")[0].split()
+    return int(words[-1]) if words and words[-1].isdigit() else 0
 
 
 def beeps(trace: Path) -> list[tuple[float, float]]:

@@ -21,7 +21,7 @@ TOLERANCE = 0.05
 def detect(runtime: str) -> None:
     """Write what the networks say of the pictures to /out/labels-RUNTIME.jsonl."""
     config = Path(f"/tmp/{runtime}.yaml")
-    config.write_text(f"vision: {{tflite_runtime: {runtime}, threads: 1, face: {{detector: {device.DETECTOR}}}}}\n")
+    config.write_text(f"vision: {{{device.MODELS_DIR}tflite_runtime: {runtime}, threads: 1}}\n")
     target = OUT / f"labels-{runtime}.jsonl"
     sh("edge-agent", "detect", "-c", str(config), str(PICTURES), "--jsonl", str(target), timeout=1800)
     assert len(faces(target)) >= 6, f"{len(faces(target))} faces only"

@@ -14,7 +14,7 @@ from steps import RebootStep, run, sh, wait_for
 SETTINGS = f"""\
 device: {{id: box}}
 camera: {{source: /srv/job/project/clip.mp4, width: 640, height: 480, fps: 10}}
-vision: {{face: {{detector: {device.DETECTOR}}}, gender: {{enabled: false}}}}
+vision: {{{device.MODELS_DIR}gender: {{enabled: false}}}}
 violations: {{cooldown: 0}}
 buzzer: {{driver: simulated}}
 mqtt: {{host: 127.0.0.1, username: edge, reconnect_max: 2, status_interval: 2}}
@@ -84,6 +84,11 @@ def exposure() -> None:
     """systemd-analyze security on the installed unit: 1.5 or less"""
     line = sh("systemd-analyze", "security", "--offline=true", UNIT).splitlines()[-1]
     assert float(line.split(":")[1].split()[0]) <= 1.5, line
+
+
+def broker_killed() -> None:
+    """the broker is killed: the event waits on the disk and comes, marked as replayed"""
+    broker.outage(90)
 
 
 def stops() -> None:
@@ -192,8 +197,8 @@ def uninstall() -> None:
 
 
 STEPS = [
-    dry_run, install, check, ready, violation, memory, exposure, stops, killed, hung, instance, bad_configuration,
-    reboot, booted, upgrade, failed_upgrade, roll_back, uninstall_keeping, uninstall,
+    dry_run, install, check, ready, violation, memory, exposure, broker_killed, stops, killed, hung, instance,
+    bad_configuration, reboot, booted, upgrade, failed_upgrade, roll_back, uninstall_keeping, uninstall,
 ]  # fmt: skip
 
 if __name__ == "__main__":
