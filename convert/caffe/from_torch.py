@@ -1,12 +1,9 @@
 """A PyTorch module as a Caffe graph: traced with torch.fx, batch norm folded into the convolutions before it.
 
-What it takes: Conv2d, ConvTranspose2d, BatchNorm2d (after a Conv2d), ReLU, ReLU6, LeakyReLU, Sigmoid,
-Softmax, MaxPool2d,
-AvgPool2d, AdaptiveAvgPool2d(1), Linear, Flatten, Dropout, Identity, nearest ×2 Upsample (as a grouped
-deconvolution of
-ones); in `forward`: `+`, torch.cat, torch.relu, torch.sigmoid, torch.flatten, `.flatten(1)`. Anything else
-raises ConvertError
-with the operation's name.
+What it takes: Conv2d, ConvTranspose2d, BatchNorm2d (after a Conv2d), ReLU, ReLU6, LeakyReLU, Sigmoid, Softmax,
+MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Linear, Flatten, Dropout, Identity, nearest ×2 Upsample (as a grouped
+deconvolution of ones); in `forward`: `+`, torch.cat, torch.relu, torch.sigmoid, torch.flatten, `.flatten(1)`.
+Anything else raises ConvertError with the operation's name.
 """
 
 from __future__ import annotations

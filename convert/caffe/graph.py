@@ -1,9 +1,8 @@
 """A Caffe network, layer by layer, and the two files it is written to.
 
-Only layer types that OpenCV 4's Caffe importer knows. Every method adds a layer and returns the name of its output,
-which is what the next layer takes. Arrays are NCHW, weights [out, in/groups, height, width] (as in Caffe and
-PyTorch);
-a deconvolution's are [in, out/groups, height, width].
+Only layer types that OpenCV 4's Caffe importer knows. Every method adds a layer and returns the name of its
+output, which is what the next layer takes. Arrays are NCHW, weights [out, in/groups, height, width] (as in Caffe
+and PyTorch); a deconvolution's are [in, out/groups, height, width].
 
     graph = Graph("net", {"data": (1, 3, 224, 224)})
     top = graph.relu(graph.convolution("conv1", "data", weight, bias, stride=(2, 2), pad=(1, 1)))

@@ -1,13 +1,11 @@
 """Training images: scenes and single faces placed at many sizes on canvases of many sizes.
 
 What is seldom in the data and frequent at an entrance (close-ups, masks, poor light) is made frequent here.
-Everything works
-on uint8 BGR arrays; boxes are x1, y1, x2, y2 in pixels of the canvas.
+Everything works on uint8 BGR arrays; boxes are x1, y1, x2, y2 in pixels of the canvas.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -15,66 +13,18 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.errors import ConvertError
+from convert.faces.canvas import Canvas, Image, show
 from convert.faces.light import spoil
 from convert.faces.records import Boxes, Dataset, Photo, overlaps
 
-Image = NDArray[np.uint8]
 SIZES: tuple[tuple[int, int], ...] = (
-    (256, 256), (224, 320), (320, 320), (288, 384), (320, 416), (384, 384), (384, 480), (448, 352), (384, 512),
+    (320, 320), (288, 384), (320, 416), (320, 480), (384, 384), (384, 480), (448, 352), (480, 384), (384, 512),
 )  # fmt: skip
 """Heights and widths of canvases."""
 MOST_SINGLES = 4000
 """Single faces of a kind that are used: FairFace has more than a training gets to see, or memory holds."""
 KEPT_BYTES = 2_500_000_000
 """Memory for decoded photos."""
-SMALLEST = 9.0
-"""Faces lower than this many pixels are left alone."""
-
-
-class Canvas:
-    """One training image under construction."""
-
-    def __init__(self, height: int, width: int, colour: Sequence[int]) -> None:
-        self.image: Image = np.full((height, width, 3), colour, np.uint8)
-        self._boxes: list[Boxes] = []
-        self._ignore: list[Boxes] = []
-
-    @property
-    def boxes(self) -> Boxes:
-        """Faces so far, [N, 4]."""
-        return np.concatenate([np.zeros((0, 4), np.float32), *self._boxes])
-
-    @property
-    def ignore(self) -> Boxes:
-        """Areas that are neither face nor background, [K, 4]."""
-        return np.concatenate([np.zeros((0, 4), np.float32), *self._ignore])
-
-    def add(self, boxes: Boxes, ignore: Boxes, window: tuple[int, int, int, int]) -> None:
-        """Take over boxes, cut at the window (x1, y1, x2, y2): mostly visible ones count, half hidden ones
-        are ignored.
-        """
-        for given, counts in ((boxes, True), (ignore, False)):
-            if not len(given):
-                continue
-            low, high = np.asarray(window[:2] * 2, np.float32), np.asarray(window[2:] * 2, np.float32)
-            cut = np.clip(given, low, high)
-            area = np.maximum((given[:, 2:] - given[:, :2]).prod(1), 1e-3)
-            seen = (cut[:, 2:] - cut[:, :2]).clip(0).prod(1) / area
-            tall = cut[:, 3] - cut[:, 1]
-            good = (seen >= 0.55) & (tall >= SMALLEST) if counts else np.zeros(len(given), bool)
-            self._boxes.append(cut[good])
-            self._ignore.append(cut[~good & (seen > 0.15)])
-
-    def forget(self, window: tuple[int, int, int, int]) -> None:
-        """Something was laid over this window: faces under it are gone, or left alone where they still show."""
-        x1, y1, x2, y2 = window
-        boxes, ignore = self.boxes, self.ignore
-        if len(boxes):
-            inside = np.minimum(boxes[:, 2:], (x2, y2)) - np.maximum(boxes[:, :2], (x1, y1))
-            covered = inside.clip(0).prod(1) / (boxes[:, 2:] - boxes[:, :2]).prod(1)
-            ignore = np.concatenate((ignore, boxes[(covered >= 0.3) & (covered < 0.85)]))
-            boxes = boxes[covered < 0.3]
-        self._boxes, self._ignore = [boxes], [ignore]
 
 
 class CanvasMaker:
@@ -98,7 +48,7 @@ class CanvasMaker:
         colour = (0, 0, 0) if random.random() < 0.5 else tuple(int(v) for v in random.integers(0, 256, 3))
         canvas = Canvas(height, width, colour)
         kind = random.random()
-        if kind < 0.5:
+        if kind < 0.55:
             self._place(canvas, self._scene(), (0, 0, width, height))
         elif kind < 0.85:
             x, y = int(width * random.uniform(0.3, 0.7)), int(height * random.uniform(0.3, 0.7))
@@ -108,7 +58,7 @@ class CanvasMaker:
             self._place(canvas, self._single(), (0, 0, width, height))
         else:
             self._background(canvas)
-        if random.random() < 0.25:
+        if random.random() < 0.35:
             for _ in range(int(random.integers(1, 4))):
                 self._paste_nothing(canvas)
         if random.random() < 0.35 or kind >= 0.93:
@@ -166,14 +116,14 @@ class CanvasMaker:
         across = down = None
         stretch = float(np.exp(random.uniform(-0.12, 0.12)))
         focus = boxes[int(random.integers(len(boxes)))] if len(boxes) else None
-        if focus is not None and random.random() < 0.85:
+        if focus is not None and random.random() < 0.65:  # else about as the photo was taken
             scale = self._face_height(min(room_x, room_y)) / max(float(focus[3] - focus[1]), 4.0)
         scale = float(np.clip(scale, 0.6 * fit, max(2.5, fit)))
         zoom = (scale * stretch, scale / stretch)
         if focus is not None:
             across, down = focus[[0, 2]] * zoom[0], focus[[1, 3]] * zoom[1]
         offset = (self._offset(room_x, width * zoom[0], across), self._offset(room_y, height * zoom[1], down))
-        shown = _show(canvas.image, image, window, offset, zoom)
+        shown = show(canvas.image, image, window, offset, zoom)
         shift = np.asarray([window[0] + offset[0], window[1] + offset[1]] * 2, np.float32)
         factor = np.asarray(zoom * 2, np.float32)
         canvas.add(boxes * factor + shift, ignore * factor + shift, shown)
@@ -280,31 +230,3 @@ class CanvasMaker:
             moved.append(np.concatenate((centre - half, centre + half), 1).astype(np.float32))
         canvas.add(moved[0], moved[1], (0, 0, width, height))
         return np.asarray(turned, np.uint8), canvas.boxes, canvas.ignore
-
-
-def _show(
-    target: Image,
-    image: Image,
-    window: tuple[int, int, int, int],
-    offset: tuple[float, float],
-    zoom: tuple[float, float],
-) -> tuple[int, int, int, int]:
-    """Draw `image`, scaled by `zoom` (x, y), in a window of `target`, `offset` from its corner; only the
-    visible part is scaled.
-
-    Returns the part of the target that was drawn: x1, y1, x2, y2.
-    """
-    x1, y1, x2, y2 = window
-    height, width = image.shape[:2]
-    left, top = (int(max(0.0, -start) / factor) for start, factor in zip(offset, zoom, strict=True))
-    right = int(np.ceil(min(width, (x2 - x1 - offset[0]) / zoom[0])))
-    bottom = int(np.ceil(min(height, (y2 - y1 - offset[1]) / zoom[1])))
-    at_x, at_y = round(left * zoom[0] + offset[0]), round(top * zoom[1] + offset[1])
-    size = (max(1, round((right - left) * zoom[0])), max(1, round((bottom - top) * zoom[1])))
-    how = cv2.INTER_AREA if min(zoom) < 0.6 else cv2.INTER_LINEAR
-    part = cv2.resize(image[top:bottom, left:right], size, interpolation=how)
-    part = part[max(0, -at_y) :, max(0, -at_x) :]
-    to_x, to_y = x1 + max(at_x, 0), y1 + max(at_y, 0)
-    part = part[: y2 - to_y, : x2 - to_x]
-    target[to_y : to_y + part.shape[0], to_x : to_x + part.shape[1]] = part
-    return (to_x, to_y, to_x + part.shape[1], to_y + part.shape[0])

@@ -45,9 +45,8 @@ class Measured:
 def milliseconds(detectors: Sequence[FaceDetector], rounds: int = 15) -> list[float]:
     """Time each detector takes for a 640×480 frame, scaling and decoding included.
 
-    The best of several rounds, taking turns, in seconds of processor time: so that other programs on the
-    machine disturb the
-    comparison as little as possible. OpenCV must be set to one thread.
+    The best of several rounds, taking turns, in seconds of processor time: so that other programs on the machine
+    disturb the comparison as little as possible. OpenCV must be set to one thread.
     """
     frame = np.random.default_rng(0).integers(0, 255, (*FRAME, 3), dtype=np.uint8)
     frame = np.asarray(cv2.GaussianBlur(frame, (0, 0), 3), np.uint8)

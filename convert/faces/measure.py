@@ -25,9 +25,9 @@ LARGE = 40.0
 class Matched:
     """All scenes' detections and labelled faces, flat, best detections first.
 
-    For a detection: `score`, `tall` (pixels), `right` (it is a labelled face), `unlabelled` (it is a face
-    nobody labelled, by
-    another detector). For a face: `height`, `masked`, `found` (the score it was found with, 0 if not).
+    For a detection: `score`, `tall` (pixels), `right` (it is a labelled face), `unlabelled` (it is a face nobody
+    labelled, by another detector). For a face: `height`, `masked`, `found` (the score it was found with, 0 if
+    not).
     """
 
     score: NDArray[np.float32]

@@ -1,9 +1,8 @@
 """The face net: fully convolutional, anchor-free, three strides, cheap enough for a Pi.
 
 What costs time in OpenCV on one core is the image's full resolution, so the stem is thin (8 and 16 channels) and
-dense, and the capacity sits at strides 8 and above: 1×1 convolution, then depthwise 3×3, with a residual
-around them.
-A small feature pyramid hands the far layers' view back to the near ones.
+dense, and the capacity sits at strides 8 and above: 1×1 convolution, then depthwise 3×3, with a residual around
+them. A small feature pyramid hands the far layers' view back to the near ones.
 """
 
 from __future__ import annotations
@@ -50,8 +49,7 @@ class FaceNet(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
     """Takes BGR floats in 0..1, [N, 3, H, W], H and W multiples of 32.
 
     Returns a map for each stride in `STRIDES`, [N, 5, H/stride, W/stride]: the face's logit, then its box as
-    `decode`
-    reads it.
+    `decode` reads it.
     """
 
     def __init__(self) -> None:

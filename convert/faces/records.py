@@ -2,8 +2,7 @@
 split it is on.
 
 One convention for boxes: the face, from the hairline or the middle of the forehead to the chin, ear to ear.
-Sources that box
-the whole head (macwinwin) get the face that a detector found inside it.
+Sources that box the whole head (macwinwin) get the face that a detector found inside it.
 """
 
 from __future__ import annotations

@@ -28,9 +28,8 @@ _log = logging.getLogger(__name__)
 class TrainSettings:
     """How to train.
 
-    `minutes` is the whole training's time, over all its sittings; the learning rate falls along it.
-    `sitting` ends this one
-    earlier; the next goes on from the checkpoint.
+    `minutes` is the whole training's time, over all its sittings; the learning rate falls along it. `sitting`
+    ends this one earlier; the next goes on from the checkpoint.
     """
 
     dataset: Path

@@ -26,9 +26,8 @@ class FaceDetector(Protocol):
             image: pixels [H, W, 3], uint8, BGR, of any size.
 
         Returns:
-            Boxes, float32 [N, 4], x1 y1 x2 y2 in pixels of `image`, inside it and never empty; scores,
-            float32 [N], 0 to 1,
-            best first.
+            Boxes, float32 [N, 4], x1 y1 x2 y2 in pixels of `image`, inside it and never empty; scores, float32
+            [N], 0 to 1, best first.
         """
         ...
 

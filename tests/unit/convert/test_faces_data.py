@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from convert.errors import ConvertError
-from convert.faces.canvases import Canvas, CanvasMaker
+from convert.faces.canvas import Canvas
+from convert.faces.canvases import CanvasMaker
 from convert.faces.records import evaluation_scenes, held_out, read_dataset
 
 GREEN = (0, 255, 0)
