@@ -110,7 +110,7 @@ def _row(measured: Measured, reference: float) -> dict[str, Any]:
         "recall": {name: matched.recall(threshold, band).as_dict() for name, band in BANDS.items()},
         "recall_masked_over_40": masked.as_dict(),
         "recall_bare_over_40": bare.as_dict(),
-        "masked_minus_bare": round(masked.value - bare.value, 4),
+        "masked_minus_bare": round(masked.value - bare.value, 4) if masked.count and bare.count else None,
         "precision_over_40": matched.precision(threshold).as_dict(),
         "precision_over_40_known_faces_left_out": matched.precision(threshold, lenient=True).as_dict(),
         "average_precision_over_20": round(matched.average_precision(), 4),
@@ -133,13 +133,20 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     lines += [
         ("recall ≥ 40 px, masked", [share(row["recall_masked_over_40"]) for row in rows]),
         ("recall ≥ 40 px, bare", [share(row["recall_bare_over_40"]) for row in rows]),
-        ("masked − bare", [f"{row['masked_minus_bare']:+.3f}" for row in rows]),
+        ("masked − bare", [_signed(row["masked_minus_bare"]) for row in rows]),
         ("precision ≥ 40 px", [share(row["precision_over_40"]) for row in rows]),
         ("… unlabelled faces left out", [share(row["precision_over_40_known_faces_left_out"]) for row in rows]),
         ("average precision ≥ 20 px", [f"{row['average_precision_over_20']:.3f}" for row in rows]),
         ("ms on 640×480, one core", [f"{row['milliseconds']:.1f}" for row in rows]),
-        ("relative to res10", [f"{row['relative_to_res10'] or math.nan:.2f}" for row in rows]),
+        (
+            "relative to res10",
+            [f"{row['relative_to_res10']:.2f}" if row["relative_to_res10"] else "–" for row in rows],
+        ),
     ]
     head = "| | " + " | ".join(f"{row['detector']} {row['input_width']}" for row in rows) + " |"
     rule = "|---|" + "---|" * len(rows)
     return "\n".join([head, rule, *(f"| {name} | " + " | ".join(values) + " |" for name, values in lines)])
+
+
+def _signed(value: float | None) -> str:
+    return "–" if value is None else f"{value:+.3f}"
