@@ -7,6 +7,8 @@ them. A small feature pyramid hands the far layers' view back to the near ones.
 
 from __future__ import annotations
 
+import copy
+
 import torch
 from torch import nn
 
@@ -95,9 +97,9 @@ class RawInput(nn.Module):  # type: ignore[misc]  # torch is not followed by myp
 
     def __init__(self, net: FaceNet) -> None:
         super().__init__()
-        self.net = net
+        self.net = copy.deepcopy(net)
         with torch.no_grad():
-            net.stem[0][0].weight.mul_(1.0 / 255.0)
+            self.net.stem[0][0].weight.mul_(1.0 / 255.0)
 
     def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
         maps: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = self.net(x)
