@@ -146,7 +146,7 @@ def _phase(
     total = settings.minutes * 60
     state.net.train()
     saved = before = time.monotonic()
-    sums = np.zeros(2)
+    recent: list[tuple[float, float]] = []
     while state.elapsed < until:
         batch: Batch = next(batches)
         for group in state.optimizer.param_groups:
@@ -164,15 +164,16 @@ def _phase(
         decay = min(settings.average, (1 + state.step) / (10 + state.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(state.average.parameters()), list(state.net.parameters()), 1 - decay)
-        sums += float(loss.detach()), float((sex.argmax(1) == target).float().mean())
+        recent.append((float(loss.detach()), float((sex.argmax(1) == target).float().mean())))
         now = time.monotonic()
         state.elapsed += now - before
         before = now
         if state.step % 50 == 0:
-            history.writerow([f"{state.elapsed:.0f}", state.step, size, *(f"{value / 50:.4f}" for value in sums)])
+            loss_mean, right_mean = np.mean(recent, axis=0)
+            history.writerow([f"{state.elapsed:.0f}", state.step, size, f"{loss_mean:.4f}", f"{right_mean:.4f}"])
             _log.info("%4.1f min, step %d, %d px: loss %.3f, right %.3f", state.elapsed / 60, state.step, size,
-                      *(sums / 50))  # fmt: skip
-            sums[:] = 0
+                      loss_mean, right_mean)  # fmt: skip
+            recent.clear()
         if now - saved > _CHECKPOINT_EVERY:
             state.save(checkpoint)
             saved = now
