@@ -10,7 +10,7 @@ from typing import Any
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
-    """Add ``train``, ``to-tflite``, ``evaluate``, ``made-labels`` and ``export-card``."""
+    """Add ``train``, ``average``, ``to-tflite``, ``evaluate``, ``made-labels`` and ``export-card``."""
     train = subparsers.add_parser("train", help="train the mask network on a folder of photos")
     _add_dataset(train)
     train.add_argument("--bare", type=Path, metavar="DIR", help="more faces without a mask, in any folders")
@@ -41,6 +41,11 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.add_argument("--seed", type=int, default=20261122, help="%(default)s")
     train.add_argument("--threads", type=int, default=1, help="cores TensorFlow may use (%(default)s)")
     train.set_defaults(run=_train)
+
+    average = subparsers.add_parser("average", help="average the weights of checkpoints of one training")
+    average.add_argument("checkpoints", type=Path, nargs="+", metavar="MODEL.keras")
+    average.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
+    average.set_defaults(run=_average)
 
     convert = subparsers.add_parser("to-tflite", help="write a checkpoint as int8 TFLite with calibrated outputs")
     convert.add_argument("checkpoint", type=Path, metavar="MODEL.keras")
@@ -129,6 +134,17 @@ def _train(args: argparse.Namespace) -> int:
     )
     train.fit(patches.load(cache), args.out, settings, Recipe().gentle() if args.gentle else Recipe())
     print(f"{args.out / 'model.keras'} is ready; next: python -m convert to-tflite {args.out / 'model.keras'} …")
+    return 0
+
+
+def _average(args: argparse.Namespace) -> int:
+    from convert.needs import need
+
+    need("tensorflow", "keras")
+    from convert.mask import net
+
+    net.average(args.checkpoints, args.out)
+    print(f"{args.out} is the average of {len(args.checkpoints)} checkpoints")
     return 0
 
 

@@ -52,7 +52,7 @@ def to_tflite(
     """Write ``checkpoint`` as an int8 network with uint8 RGB in and calibrated uint8 probabilities out.
 
     Args:
-        calibration: 100 to 500 crops ``(count, S, S, 3)`` uint8 RGB of training faces, from which the ranges of
+        calibration: some hundred crops ``(count, S, S, 3)`` uint8 RGB of training faces, from which the ranges of
             the activations are taken.
         crops: validation faces of the same form, with their ``labels``, to find the temperature on.
 

@@ -6,6 +6,7 @@ the pooling keeps its dimensions and a 1 x 1 convolution gives the three logits.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ import keras
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.errors import ConvertError
 from convert.mask.records import LABELS
 
 #: The input's scale and zero point: raw uint8 RGB is the quantised input, nothing is computed before it.
@@ -57,3 +59,25 @@ def with_probabilities(model: keras.Model, temperature: float) -> keras.Model:
     head = copy.get_layer("logits_conv")
     head.set_weights([weights / temperature for weights in head.get_weights()])
     return keras.Model(copy.input, keras.layers.Softmax(name="probabilities")(copy.output), name="mask")
+
+
+def average(checkpoints: Sequence[Path], out: Path) -> None:
+    """Write the mean of the weights of checkpoints that went on from one another.
+
+    Such a mean lies in a flatter place than its parts (Wortsman et al., "Model soups", ICML 2022): rounding to
+    int8, and the differences between the runtimes' kernels, move its answers less.
+
+    Raises:
+        ConvertError: a file is missing, or the networks differ in shape.
+    """
+    missing = [str(path) for path in checkpoints if not path.is_file()]
+    if missing:
+        raise ConvertError(f"{', '.join(missing)} does not exist")
+    models: list[Any] = [keras.models.load_model(path, compile=False) for path in checkpoints]
+    weights = [model.get_weights() for model in models]
+    shapes = [[weight.shape for weight in of_model] for of_model in weights]
+    if any(shape != shapes[0] for shape in shapes):
+        raise ConvertError("the checkpoints are of different networks and cannot be averaged")
+    models[0].set_weights([np.mean(parts, axis=0) for parts in zip(*weights, strict=True)])
+    out.parent.mkdir(parents=True, exist_ok=True)
+    models[0].save(out)

@@ -101,6 +101,20 @@ def test_a_trained_network_settles_and_teaches(trained: Path, tmp_path: Path) ->
     assert json.loads((tmp_path / "doubted.json").read_text()) == []  # an untrained network is sure of nothing
 
 
+def test_checkpoints_are_averaged(trained: Path, tmp_path: Path) -> None:
+    import keras
+
+    first = keras.models.load_model(trained / "run/model.keras", compile=False)
+    other = keras.models.clone_model(first)
+    other.set_weights([weights + 2 for weights in first.get_weights()])
+    other.save(tmp_path / "other.keras")
+    paths = [str(trained / "run/model.keras"), str(tmp_path / "other.keras")]
+    assert main(["average", *paths, "--out", str(tmp_path / "mean.keras")]) == 0
+    mean = keras.models.load_model(tmp_path / "mean.keras", compile=False)
+    for one, middle in zip(first.get_weights(), mean.get_weights(), strict=True):
+        np.testing.assert_allclose(one + 1, middle, atol=1e-5)
+
+
 def test_a_missing_teacher_is_named(trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     command = [*_train(trained, epochs=1), "--teacher", str(tmp_path / "none.keras")]
     assert main(command) == 2
