@@ -125,7 +125,9 @@ def test_nothing_can_be_changed(site, method, path):
     assert site().ask(path, method).status == 405
 
 
-@pytest.mark.parametrize("host", ["evil.example", "evil.example:8080", "localhost.evil.example", "", "[evil.example]"])
+@pytest.mark.parametrize(
+    "host", ["evil.example", "evil.example:8080", "localhost.evil.example", "", "[evil.example]"]
+)
 def test_a_foreign_name_is_refused(site, host):
     """DNS rebinding: a name that its owner lets point at 127.0.0.1."""
     answer = site().ask("/api/status", headers={"Host": host})
