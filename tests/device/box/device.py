@@ -105,20 +105,27 @@ class Broker:
 
     def outage(self, seconds: float) -> None:
         """Kill the broker, let an event come to wait on the device, bring the broker back, see the event arrive."""
-        before, seen = pid(), {event["event_id"] for event in self.violations()}
+        before, seen = pid(), self._told()
         self.kill()
-        wait_for("an event waits", waiting, seconds)
+        count = _violations_logged()
+        # the status line alone may still tell of an event that was on its way when the broker died
+        wait_for("an event waits", lambda: _violations_logged() > count and waiting(), seconds)
         mark = self.mark()
         self.up()
         wait_for(
-            "an event of the outage, marked as replayed",
-            lambda: [
-                event for event in self.violations(mark) if event["replayed"] and event["event_id"] not in seen
-            ],
-            seconds,
+            "an event of the outage, marked as replayed", lambda: self._told(mark, replayed=True) - seen, seconds
         )
         wait_for("nothing waits any more", lambda: waiting() == 0, seconds)
         assert pid() == before, "restarted"
+
+    def _told(self, after: int = 0, *, replayed: bool | None = None) -> set[tuple[object, str]]:
+        """(event_id, type) of what the broker was told."""
+        return {
+            (event["event_id"], type)
+            for type in ("started", "ended")
+            for event in self.violations(after, type)
+            if replayed is None or event["replayed"] is replayed
+        }
 
     def _lines(self) -> list[str]:
         return self.log.read_text(errors="replace").splitlines() if self.log.exists() else []
@@ -150,6 +157,10 @@ def waiting() -> int:
     """Messages in the outbox by the status line: "…, 3 waiting for the broker"."""
     words = show("StatusText").split(" waiting for the broker")[0].split()
     return int(words[-1]) if words and words[-1].isdigit() else 0
+
+
+def _violations_logged() -> int:
+    return journal(lines=100_000).count(": violation ")
 
 
 def beeps(trace: Path) -> list[tuple[float, float]]:
