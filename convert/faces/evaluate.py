@@ -20,6 +20,7 @@ from edge_agent.config import FaceSettings
 from edge_agent.errors import ModelError
 from edge_agent.vision.faces import FaceDetector, create
 from edge_agent.vision.faces.factory import threshold_for
+from edge_agent.vision.faces.res10 import SIDE
 from edge_agent.vision.store import ModelStore
 
 _log = logging.getLogger(__name__)
@@ -87,7 +88,8 @@ def measure(kinds: Sequence[tuple[str, int]], scenes: Sequence[Scene], store: Mo
         for (kind, width, detector), taken in zip(loaded, times, strict=True):
             found = [detector.detect(_read(scene.path)) for scene in scenes]
             threshold = threshold_for(store.entry(kind), width)
-            measured.append(Measured(kind, width, threshold, taken, match(scenes, found)))
+            shown = SIDE if kind == "res10" else width  # it always takes the same
+            measured.append(Measured(kind, shown, threshold, taken, match(scenes, found)))
         return measured
     finally:
         cv2.setNumThreads(threads)
