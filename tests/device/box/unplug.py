@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 from pathlib import Path
 
 import device
@@ -39,6 +41,24 @@ def plugged() -> None:
     assert device.pid() == before, "restarted"
 
 
+def renumbered() -> None:
+    """pulled and put back on a busy board while somebody holds the old node: found under another number"""
+    before = device.pid()
+    holder = os.open("/dev/video0", os.O_RDWR)
+    load = subprocess.Popen(["sh", "-c", "while :; do :; done"])
+    try:
+        sh("box-cam", "unplug")
+        wait_for("camera lost", lambda: watch.broker.status().get("camera") == "lost", watch.LONG)
+        sh("box-cam", "plug")
+        wait_for("a node of another number", lambda: Path("/dev/video1").exists(), watch.LONG)
+        wait_for("camera ok again", lambda: watch.broker.status().get("camera") == "ok", watch.LONG)
+    finally:
+        load.kill()
+        load.wait()
+        os.close(holder)
+    assert device.pid() == before, "restarted"
+
+
 def _cpu_seconds() -> float:
     return int(device.show("CPUUsageNSec")) / 1e9
 
@@ -52,4 +72,4 @@ def _after(seconds: float):  # type: ignore[no-untyped-def]
 
 if __name__ == "__main__":
     Path("/out").mkdir(exist_ok=True)
-    raise SystemExit(run([install, unplugged, plugged, watch.stopped], device.tell_all))
+    raise SystemExit(run([install, unplugged, plugged, renumbered, watch.stopped], device.tell_all))
