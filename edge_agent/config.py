@@ -133,6 +133,8 @@ class VisionSettings(Section):
 class PeopleSettings(Section):
     min_votes: Annotated[int, Field(ge=1, le=100)] = 3
     """Looks at a face before a verdict."""
+    incorrect_votes: Annotated[int, Field(ge=1, le=100)] = 6
+    """Looks before a mask is called badly worn, if that is more than `min_votes`; never more than `window`."""
     window: Annotated[int, Field(ge=1, le=500)] = 10
     """Latest looks that vote."""
     threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.65

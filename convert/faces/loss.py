@@ -1,7 +1,7 @@
 """Which output answers for which face, and what its mistakes cost.
 
 Assignment after SimOTA (Ge et al., YOLOX, arXiv:2107.08430), with a cost for the wrong level; the score is trained
-towards the box's overlap with quality focal loss (Li et al., arXiv:2006.04388).
+towards the root of the box's overlap with quality focal loss (Li et al., arXiv:2006.04388).
 """
 
 from __future__ import annotations
@@ -109,7 +109,8 @@ def loss(raw: torch.Tensor, targets: Targets, height: int, width: int) -> tuple[
         boxes = decode(raw.reshape(-1, 5)[flat, 1:].float(), centres[at], strides[at], priors[at])
         _, general, distance = overlap(boxes, targets.boxes[face])
         box_loss = ((1.0 - distance) + 0.5 * (1.0 - general)).sum() / max(positives, 1)
-        quality[flat] = iou.clamp_min(0.05)
+        # The root of the overlap: a face half met is a face found, and must not score like a doubtful one.
+        quality[flat] = iou.clamp_min(0.01).sqrt()
         weight[flat] = 1.0
     focus = (torch.sigmoid(logits) - quality).square()
     score_loss = (

@@ -12,8 +12,9 @@ class MaskVotes:
     """The latest looks at one person's face, and the verdict they make.
 
     A look that is clear in neither way by `min_score` does not vote: an uncertain face is nobody's violation. A
-    verdict needs `min_votes` looks and a `threshold` share; once given it holds until its share falls below
-    `release`, so that a hand before the mouth for a moment starts no second event.
+    verdict needs `min_votes` looks (`incorrect_votes` for a badly worn mask, which differs from a well worn one
+    by a few pixels) and a `threshold` share; once given it holds until its share falls below `release`, so that a
+    hand before the mouth for a moment starts no second event.
     """
 
     def __init__(self, settings: PeopleSettings) -> None:
@@ -59,7 +60,7 @@ class MaskVotes:
         shares = {Verdict.MASK: mask, worse: no_mask + incorrect}
         leader = max(shares, key=shares.__getitem__)
         held = mask if self.verdict is Verdict.MASK else no_mask + incorrect
-        if len(self._looks) >= self._settings.min_votes and shares[leader] >= threshold:
+        if len(self._looks) >= self._needed(leader) and shares[leader] >= threshold:
             # From one kind of violation to the other only when its own share is as clear as a verdict's.
             own = max(no_mask, incorrect) / max(no_mask + incorrect, 1e-9)
             if not (self.verdict.is_violation and leader.is_violation) or own >= threshold:
@@ -67,6 +68,13 @@ class MaskVotes:
         elif self.verdict is not Verdict.UNDECIDED and held < self._settings.release:
             self.verdict = Verdict.UNDECIDED
         self.confidence = shares.get(self.verdict, held if self.verdict.is_violation else shares[leader])
+
+    def _needed(self, leader: Verdict) -> int:
+        """Looks that a verdict takes; a person already known as a violator doesn't become one again."""
+        least = self._settings.min_votes
+        if leader is not Verdict.INCORRECT or self.verdict.is_violation:
+            return least
+        return max(least, min(self._settings.incorrect_votes, self._settings.window))
 
 
 class GenderVotes:

@@ -31,10 +31,22 @@ def test_a_verdict_needs_several_looks() -> None:
     [(BARE, Verdict.NO_MASK), (MASKED, Verdict.MASK), (NOSE_OUT, Verdict.INCORRECT)],
 )
 def test_looks_that_agree_make_their_verdict(look: MaskScores, verdict: Verdict) -> None:
-    made = votes(*[look] * 5)
+    made = votes(*[look] * 6)
     assert made.verdict is verdict
     assert made.confidence > 0.9
     assert made.sure
+
+
+def test_a_badly_worn_mask_needs_more_looks_than_a_bare_face() -> None:
+    assert votes(*[NOSE_OUT] * 5).verdict is Verdict.UNDECIDED
+    assert votes(*[NOSE_OUT] * 6).verdict is Verdict.INCORRECT
+    assert votes(*[NOSE_OUT] * 3, min_votes=2, window=3).verdict is Verdict.INCORRECT  # the window holds no more
+    assert votes(*[NOSE_OUT] * 3, incorrect_votes=1).verdict is Verdict.INCORRECT
+
+
+def test_a_few_looks_at_a_badly_worn_mask_alarm_nobody_who_wears_it_well() -> None:
+    assert votes(*[NOSE_OUT] * 4, *[MASKED] * 3).verdict is Verdict.UNDECIDED
+    assert votes(*[NOSE_OUT] * 4, *[MASKED] * 8).verdict is Verdict.MASK
 
 
 def test_a_doubtful_look_does_not_vote() -> None:
