@@ -63,10 +63,22 @@ def face_crop(
     over = (max(-top, 0), max(bottom - height, 0), max(-left, 0), max(right - width, 0))
     if any(over):
         inner = np.asarray(cv2.copyMakeBorder(inner, *over, borderType=_BORDER), dtype=np.uint8)
-    # Averaging when it shrinks, as the nets were trained on; cv2's linear filter would alias.
-    shrinks = inner.shape[0] > size and inner.shape[1] > size
-    square = cv2.resize(inner, (size, size), interpolation=cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR)
     if out is None:
         out = np.empty((size, size, 3), dtype=np.uint8)
-    cv2.cvtColor(square, cv2.COLOR_BGR2RGB, dst=out)
+    cv2.cvtColor(_stretched(inner, size), cv2.COLOR_BGR2RGB, dst=out)
     return out
+
+
+def _stretched(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """The image as a square, without the aliasing of a linear filter that shrinks to less than half.
+
+    Linear to the next power of two times the size, then halved by averaging: three times as fast as one averaging
+    by any factor, which OpenCV computes in floats.
+    """
+    halvings = max(int(np.log2(min(image.shape[:2]) / size)), 0)
+    side = size << halvings
+    square = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)
+    for _ in range(halvings):
+        side //= 2
+        square = cv2.resize(square, (side, side), interpolation=cv2.INTER_AREA)
+    return np.asarray(square, np.uint8)
