@@ -20,6 +20,8 @@ _EXPOSURE_MANUAL, _EXPOSURE_AUTO = 1, 3
 # Tried where the wanted format is not offered. Left to itself OpenCV takes 24-bit RGB, if there is any, and then
 # hands out its bytes as a picture of one row (seen with 4.11).
 _FALLBACKS = ("YUYV", "MJPG")
+_JPEGS = ("MJPG", "JPEG")
+_DETAIL = 640  # pixels of the longer side that are enough for an entrance, and for the face net's default input
 _SELECT_TIMEOUT = "OPENCV_VIDEOIO_V4L_SELECT_TIMEOUT"  # whole seconds; OpenCV's own is 10
 
 _log = logging.getLogger(__name__)
@@ -66,19 +68,21 @@ class V4l2Camera:
                 f"(sudo fuser -v {device.path} names it)"
             )
         try:
-            self._configure(capture)
+            reduction = self._configure(capture)
         except BaseException:
             capture.release()
             raise
-        self._capture = Capture(capture, self._settings.fps, _captured_at)
-        self._description = f"{device.name} ({device.path}) {_mode(capture)}"
+        self._capture = Capture(capture, self._settings.fps, _captured_at, reduction)
+        part = f", decoded at 1/{reduction}" if reduction > 1 else ""
+        self._description = f"{device.name} ({device.path}) {_mode(capture)}{part}"
         before = self._memory.device
         if before is not None and before.path != device.path:
             self._memory.moved += 1
             _log.info("camera %s came back as %s, it was %s", device.name, device.path, before.path)
         self._memory.device = device
 
-    def _configure(self, capture: cv2.VideoCapture) -> None:
+    def _configure(self, capture: cv2.VideoCapture) -> int:
+        """Set the camera up; returns the reduction at which its JPEGs are to be decoded."""
         wanted = self._settings
         # The format first: which sizes and rates there are depends on it. MJPG is the one USB 2 has room for.
         for fourcc in (wanted.fourcc, *_FALLBACKS):
@@ -98,6 +102,17 @@ class V4l2Camera:
             done = True
         if not done:
             _log.warning("the camera does not accept camera.exposure %s", wanted.exposure)
+        reduction = self._reduction(capture)
+        # Without conversion OpenCV hands out the JPEG as it came.
+        return reduction if reduction > 1 and capture.set(cv2.CAP_PROP_CONVERT_RGB, 0) else 1
+
+    def _reduction(self, capture: cv2.VideoCapture) -> int:
+        if _fourcc(capture) not in _JPEGS:
+            return 1
+        if self._settings.reduce != "auto":
+            return self._settings.reduce
+        longer = max(capture.get(cv2.CAP_PROP_FRAME_WIDTH), capture.get(cv2.CAP_PROP_FRAME_HEIGHT))
+        return max(part for part in (1, 2, 4, 8) if part == 1 or longer / part >= _DETAIL)
 
     def read(self) -> Grab | None:
         grab = self._capture.read() if self._capture is not None else None

@@ -26,6 +26,7 @@ NAMES = {
     cv2.CAP_PROP_BUFFERSIZE: "buffers",
     cv2.CAP_PROP_AUTO_EXPOSURE: "auto exposure",
     cv2.CAP_PROP_EXPOSURE: "exposure",
+    cv2.CAP_PROP_CONVERT_RGB: "convert",
 }
 
 
@@ -35,6 +36,7 @@ class FakeCapture:
     formats: tuple[str, ...] = ("MJPG", "YUYV")
     opens = True
     shape = (480, 640, 3)
+    jpeg = b""
     last: FakeCapture
 
     def __init__(self, path: str, backend: int) -> None:
@@ -63,6 +65,8 @@ class FakeCapture:
         return True
 
     def retrieve(self) -> tuple[bool, Any]:
+        if self.values.get(cv2.CAP_PROP_CONVERT_RGB, 1) == 0:
+            return True, np.frombuffer(self.jpeg, np.uint8)[None]
         return True, np.zeros(self.shape, np.uint8)
 
     def release(self) -> None:
@@ -157,3 +161,57 @@ def test_what_keeps_a_camera_from_opening_is_told_with_a_remedy(
     attached[:] = [replace(CAMERA, driver="unicam")]
     with pytest.raises(CameraError, match=r"set camera\.source to picamera2"):
         opened()
+
+
+def jpeg(height: int, width: int) -> bytes:
+    """A picture that is blue on its left and red on its right, as a camera's JPEG."""
+    picture = np.zeros((height, width, 3), np.uint8)
+    picture[:, : width // 2] = (255, 0, 0)
+    picture[:, width // 2 :] = (0, 0, 255)
+    return cv2.imencode(".jpg", picture)[1].tobytes()
+
+
+@pytest.mark.parametrize(
+    ("size", "reduce", "shape"),
+    [
+        ((1280, 720), "auto", (360, 640, 3)),
+        ((1920, 1080), "auto", (540, 960, 3)),
+        ((2560, 1440), "auto", (360, 640, 3)),
+        ((1280, 720), 4, (180, 320, 3)),
+    ],
+)
+def test_large_jpegs_are_decoded_at_a_part_of_their_size(
+    attached: list[VideoDevice],
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    reduce: Any,
+    shape: tuple[int, int, int],
+) -> None:
+    monkeypatch.setattr(FakeCapture, "jpeg", jpeg(size[1], size[0]))
+    camera = opened(CameraSettings(width=size[0], height=size[1], reduce=reduce))
+    grab = camera.read()
+    assert grab is not None
+    assert grab[0].shape == shape
+    assert grab[0][10, 10, 0] > 200 > 50 > grab[0][10, 10, 2]
+    assert "decoded at 1/" in camera.describe()
+
+
+@pytest.mark.parametrize(("size", "reduce", "formats"), [
+    ((640, 480), "auto", ("MJPG",)), ((1280, 720), 1, ("MJPG",)), ((1280, 720), "auto", ("YUYV",)),
+])  # fmt: skip
+def test_small_pictures_and_other_formats_are_left_to_opencv(
+    attached: list[VideoDevice],
+    monkeypatch: pytest.MonkeyPatch,
+    size: tuple[int, int],
+    reduce: Any,
+    formats: tuple[str, ...],
+) -> None:
+    monkeypatch.setattr(FakeCapture, "formats", formats)
+    camera = opened(CameraSettings(width=size[0], height=size[1], reduce=reduce))
+    assert "convert" not in FakeCapture.last.order
+    assert camera.read() is not None
+
+
+def test_a_broken_jpeg_is_an_empty_read(attached: list[VideoDevice], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(FakeCapture, "jpeg", b"\xff\xd8 and then nothing")
+    assert opened(CameraSettings(width=1280, height=720)).read() is None
