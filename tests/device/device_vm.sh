@@ -481,7 +481,7 @@ run_nspawn() {
 
 host_tools
 build_rootfs
-build_kernel
+[ "$BOX" = nspawn ] || build_kernel   # the container runs on the host's
 build_python
 case $BOX in
   qemu) build_snapshot ;;
