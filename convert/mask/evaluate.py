@@ -97,6 +97,7 @@ def _headline(
 
     return {
         "single faces, mask, real": figure(single & masked & real),
+        "single faces, mask, real: not called bare": figure(single & masked & real, answers != NO_MASK),
         "single faces, mask, painted": figure(single & masked & ~real),
         "single faces, no mask, plain": figure(single & bare & ~hard),
         "single faces, no mask, hard": figure(single & bare & hard),
