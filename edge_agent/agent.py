@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import cv2
 
+from edge_agent import board
 from edge_agent.camera.slot import FrameSlot
 from edge_agent.camera.sources import can_wait
 from edge_agent.camera.thread import CameraThread
@@ -26,7 +27,7 @@ from edge_agent.outputs.mqtt.payloads import OutboxStatus, StatusPayload
 from edge_agent.outputs.snapshots import SnapshotOutput
 from edge_agent.outputs.switches import Switches, SwitchValues
 from edge_agent.report import changed, status_line, status_payload
-from edge_agent.service import board, counts, health
+from edge_agent.service import counts, health
 from edge_agent.service.governor import Governor
 from edge_agent.service.notify import Notifier
 from edge_agent.service.progress import ProgressWatchdog

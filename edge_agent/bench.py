@@ -21,12 +21,11 @@ import cv2
 import numpy as np
 import yaml
 
-from edge_agent import __version__
+from edge_agent import __version__, board
 from edge_agent.chain import Chain
 from edge_agent.config import Settings
 from edge_agent.errors import EdgeAgentError, InputError
 from edge_agent.outputs import buzzer
-from edge_agent.service import board
 from edge_agent.types import Frame, ViolationNotice
 
 STAGES = ("decode", "motion", "faces", "mask", "gender", "track", "outputs", "total")

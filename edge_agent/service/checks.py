@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from edge_agent.service import board
+from edge_agent import board
 from edge_agent.types import CheckLine
 
 _MEBIBYTE = 1 << 20

@@ -45,7 +45,6 @@ def assess(
     temperature: float | None = None,
     temperature_limit: float = 80.0,
     throttled: Collection[str] = (),
-    clock_synced: bool | None = None,
 ) -> Health:
     """Judge the service from what its rooms say; None means unknown or switched off, and is no fault.
 
@@ -75,8 +74,6 @@ def assess(
     if temperature is not None and temperature >= temperature_limit:
         degraded.append(f"{temperature:.0f} °C hot, the limit is {temperature_limit:.0f} °C")
     degraded.extend(f"board: {flag}" for flag in sorted(throttled))
-    if clock_synced is False:
-        degraded.append("the clock is not synchronised")
     if failed:
         return Health("failed", tuple(failed + degraded))
     return Health("degraded" if degraded else "ok", tuple(degraded))

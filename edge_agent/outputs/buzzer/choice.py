@@ -4,12 +4,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from edge_agent import board
 from edge_agent.config import BuzzerSettings
 from edge_agent.outputs.buzzer.drivers import Driver, DriverError
-
-_MODEL = Path("/proc/device-tree/model")
-_CPUINFO = Path("/proc/cpuinfo")
-_TEGRA_RELEASE = Path("/etc/nv_tegra_release")
 
 
 def open_driver(settings: BuzzerSettings) -> Driver:
@@ -37,27 +34,18 @@ def open_driver(settings: BuzzerSettings) -> Driver:
     return open_simulated(settings)
 
 
-def detect(model: Path = _MODEL, cpuinfo: Path = _CPUINFO, tegra_release: Path = _TEGRA_RELEASE) -> str:
+def detect(root: Path = board.ROOT) -> str:
     """Name the driver for this board: `gpio` on a Raspberry Pi, `jetson` on a Jetson.
 
     Raises DriverError on any other machine.
     """
-    name = _read(model)
-    if "nvidia" in name.lower() or "jetson" in name.lower() or tegra_release.exists():
+    family = board.family(root)
+    if family == "jetson":
         return "jetson"
-    # The same two places in which gpiozero looks for the board (gpiozero/pins/local.py, get_pi_revision).
-    revision = any(line.startswith("Revision") for line in _read(cpuinfo).splitlines())
-    if "Raspberry Pi" in name or revision:
+    if family == "raspberry-pi":
         return "gpio"
     raise DriverError(
         "no GPIO pins known on this machine: neither a Raspberry Pi nor a Jetson",
         "set buzzer.driver to `sound` (loudspeaker) or `simulated` (a trial), or buzzer.enabled to false",
         lasting=True,
     )
-
-
-def _read(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8", errors="replace").rstrip("\0\n")
-    except OSError:
-        return ""

@@ -55,13 +55,14 @@ class Unhalted:
 
 
 def board_files(tmp_path, *, model: str | None = None, cpuinfo: str = "", tegra: bool = False):
-    paths = (tmp_path / "model", tmp_path / "cpuinfo", tmp_path / "nv_tegra_release")
+    (tmp_path / "proc/device-tree").mkdir(parents=True)
+    (tmp_path / "etc").mkdir()
     if model is not None:
-        paths[0].write_bytes(model.encode() + b"\0")
-    paths[1].write_text(cpuinfo, encoding="utf-8")
+        (tmp_path / "proc/device-tree/model").write_bytes(model.encode() + b"\0")
+    (tmp_path / "proc/cpuinfo").write_text(cpuinfo, encoding="utf-8")
     if tegra:
-        paths[2].write_text("# R36", encoding="utf-8")
-    return paths
+        (tmp_path / "etc/nv_tegra_release").write_text("# R36", encoding="utf-8")
+    return tmp_path
 
 
 @pytest.mark.parametrize(
@@ -76,13 +77,16 @@ def board_files(tmp_path, *, model: str | None = None, cpuinfo: str = "", tegra:
     ],
 )
 def test_board_is_recognised(tmp_path, files, driver):
-    assert choice.detect(*board_files(tmp_path, **files)) == driver
+    assert choice.detect(board_files(tmp_path, **files)) == driver
 
 
-@pytest.mark.parametrize("files", [{}, {"model": "Radxa ROCK 5B"}, {"cpuinfo": "model name\t: Some PC\n"}])
+@pytest.mark.parametrize(
+    "files",
+    [{}, {"model": "Radxa ROCK 5B"}, {"cpuinfo": "model name\t: Some PC\n"}, {"cpuinfo": "Revision\t: 0000\n"}],
+)
 def test_other_boards_get_advice(tmp_path, files):
     with pytest.raises(DriverError) as caught:
-        choice.detect(*board_files(tmp_path, **files))
+        choice.detect(board_files(tmp_path, **files))
     assert caught.value.lasting
     assert "sound" in caught.value.hint
 

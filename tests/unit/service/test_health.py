@@ -25,7 +25,6 @@ def test_all_well_and_unknown_is_no_fault() -> None:
         ({"temperature": 80.0}, "80 °C"),
         ({"temperature": 71.0, "temperature_limit": 70.0}, "70 °C"),
         ({"throttled": ("under-voltage",)}, "under-voltage"),
-        ({"clock_synced": False}, "clock"),
     ],
 )
 def test_people_are_watched_but_something_is_amiss(facts: dict[str, Any], word: str) -> None:
@@ -51,7 +50,7 @@ def test_nobody_is_watched(facts: dict[str, Any]) -> None:
 
 
 def test_all_reasons_are_named_the_worst_first() -> None:
-    health = assess(camera="lost", broker_connected=False, clock_synced=False)
+    health = assess(camera="lost", broker_connected=False, buzzer_ok=False)
     assert health.state == "failed"
     assert len(health.reasons) == 3
     assert "camera" in health.reasons[0]
@@ -66,7 +65,6 @@ def test_what_is_good_gives_no_reason() -> None:
         buzzer_ok=True,
         temperature=60.0,
         throttled=(),
-        clock_synced=True,
     )
     assert health.state == "ok"
 

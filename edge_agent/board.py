@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -60,8 +61,10 @@ def family(root: Path = ROOT) -> Family:
     compatible = (_read(root / "proc/device-tree/compatible") or "").lower()
     if "jetson" in name or "nvidia,tegra" in compatible or (root / "etc/nv_tegra_release").exists():
         return "jetson"
-    # a kernel without device tree (or a machine that plays a Pi) still names the SoC here
-    return "raspberry-pi" if "\nHardware\t: BCM2" in (_read(root / "proc/cpuinfo") or "") else "other"
+    # A kernel without device tree still has the revision here, where gpiozero looks too (gpiozero/pins/local.py,
+    # get_pi_revision); other boards' kernels say 0000.
+    revision = re.search(r"^Revision\s*: *0*[1-9a-f]", _read(root / "proc/cpuinfo") or "", re.MULTILINE)
+    return "raspberry-pi" if revision else "other"
 
 
 def temperature(root: Path = ROOT) -> float | None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from edge_agent.service import board
+from edge_agent import board
 from edge_agent.service.checks import checks
 
 
