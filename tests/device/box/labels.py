@@ -14,6 +14,7 @@ from steps import OUT, SkipStep, run, sh
 
 PICTURES = device.INSTALL / "pictures"
 RUNTIMES = ("litert", "tflite-runtime")
+PYTHON = "/opt/edge-agent/current/bin/python"
 TOLERANCE = 0.05
 """Largest difference of a score: int8 kernels round differently, the float face and gender nets hardly."""
 
@@ -52,6 +53,22 @@ def compare(runtime: str) -> None:
     assert worst <= TOLERANCE, f"a score differs by {worst:.3f}"
 
 
+def made(runtime: str) -> None:
+    """The labels of 200 drawn faces, as the repository has them from x86-64."""
+    program = (
+        "import json, sys; from pathlib import Path; from convert.mask.made import made_labels; "
+        "from edge_agent.vision.store import ModelStore; "
+        "store = ModelStore(Path(sys.argv[2])) if sys.argv[2:] else ModelStore(); "
+        "print(json.dumps(made_labels(store.paths('mask_detector')[0], sys.argv[1])))"
+    )
+    models = [str(device.MODELS)] if device.MODELS.exists() else []
+    said = json.loads(sh(PYTHON, "-c", program, runtime, *models, timeout=1800).splitlines()[-1])
+    expected = json.loads((device.INSTALL / "mask_made_labels.json").read_text())
+    agreed = sum(one == other for one, other in zip(said, expected, strict=True))
+    print(f"         {agreed} of {len(expected)} labels agree", flush=True)
+    assert len(said) == 200 and agreed >= 199, f"{agreed} of {len(expected)} labels agree"
+
+
 def install() -> None:
     """install from the wheelhouse of this processor"""
     device.install("--no-start")
@@ -82,7 +99,19 @@ def tflite_runtime_alike() -> None:
     compare("tflite-runtime")
 
 
+def litert_made() -> None:
+    """ai-edge-litert: 99.5 % of the labels of 200 drawn faces as on x86-64"""
+    made("litert")
+
+
+def tflite_runtime_made() -> None:
+    """tflite-runtime: 99.5 % of the labels of 200 drawn faces as on x86-64"""
+    made("tflite-runtime")
+
+
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
-    steps = [install, models, litert, tflite_runtime, litert_alike, tflite_runtime_alike]
+    steps = [
+        install, models, litert, tflite_runtime, litert_alike, tflite_runtime_alike, litert_made, tflite_runtime_made,
+    ]  # fmt: skip
     raise SystemExit(run(steps, lambda: None))
