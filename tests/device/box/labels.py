@@ -112,6 +112,7 @@ def tflite_runtime_made() -> None:
 if __name__ == "__main__":
     OUT.mkdir(exist_ok=True)
     steps = [
-        install, models, litert, tflite_runtime, litert_alike, tflite_runtime_alike, litert_made, tflite_runtime_made,
+        install, models, litert, tflite_runtime, litert_alike, tflite_runtime_alike, litert_made,
+        tflite_runtime_made,
     ]  # fmt: skip
     raise SystemExit(run(steps, lambda: None))
