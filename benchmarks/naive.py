@@ -25,7 +25,7 @@ _FACE_MEAN = (104.0, 177.0, 123.0)
 _GENDER_MEAN = (78.4263377603, 87.7689143744, 114.895847746)
 
 
-class _MaskNet(Protocol):
+class MaskNet(Protocol):
     def __call__(self, faces: NDArray[np.float32]) -> NDArray[np.float32]:
         """Probabilities ``(N, 2)`` of ``(N, 224, 224, 3)`` float32 RGB faces from -1 to 1."""
 
@@ -47,7 +47,7 @@ class NaivePipeline:
         if not weights.exists():
             levi_hassner.write_weights(weights)
         self._gender = cv2.dnn.readNetFromCaffe(str(levi_hassner.PROTOTXT), str(weights))
-        self._mask: _MaskNet = _keras_net() if backend == "keras" else _tflite_net(scratch / "mask.tflite")
+        self._mask = mask_net(backend, scratch)
 
     def process(self, frame: Image) -> int:
         """Take one BGR frame through all networks; returns how many faces there were."""
@@ -83,12 +83,17 @@ def res10_files() -> tuple[Path, Path]:
     return levi_hassner.PROTOTXT.with_name("res10.prototxt"), weights
 
 
+def mask_net(backend: Backend, scratch: Path) -> MaskNet:
+    """The ancestor's mask net alone, for faces ready to be looked at."""
+    return _keras_net() if backend == "keras" else _tflite_net(scratch / "mask.tflite")
+
+
 def backends() -> list[Backend]:
     """The backends that can run here: Keras needs TensorFlow (the `convert` extra)."""
     return ["keras", "tflite"] if find_spec("tensorflow") else ["tflite"]
 
 
-def _keras_net() -> _MaskNet:
+def _keras_net() -> MaskNet:
     import tensorflow as tf
 
     # What it computes with is pinned to one core anyway: more threads would only hinder each other.
@@ -108,7 +113,7 @@ def _keras_net() -> _MaskNet:
     return predict
 
 
-def _tflite_net(path: Path) -> _MaskNet:
+def _tflite_net(path: Path) -> MaskNet:
     from ai_edge_litert.interpreter import Interpreter
 
     if not path.exists():

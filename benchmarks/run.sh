@@ -16,6 +16,7 @@ export TF_CPP_MIN_LOG_LEVEL=3
 
 "$python" -m edge_agent models fetch res10 >/dev/null
 "$python" -m benchmarks.loop --rounds "${ROUNDS:-9}" --json "$out/loop.json" >/dev/null
+"$python" -m benchmarks.networks --json "$out/networks.json"
 "$python" -m benchmarks.startup --json "$out/startup.json" >/dev/null
 "$python" -m benchmarks.events ${1+"$1"} --films "${FILMS:-24}" --empty-minutes "${EMPTY_MINUTES:-60}" \
   --json "$out/events.json"
