@@ -72,8 +72,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from edge_agent.vision.store import ModelStore
 
     scenes = evaluation_scenes(args.scenes, everything=args.all)
-    kinds = [(kind.partition(":")[0], int(kind.partition(":")[2] or 480)) for kind in args.detectors]
-    measured = measure(kinds, scenes, ModelStore(args.models))
+    measured = measure(args.detectors, scenes, ModelStore(args.models))
     rows = report(measured)
     text = f"{len(scenes)} scenes, {sum(len(scene.boxes) for scene in scenes)} labelled faces.\n\n{table(rows)}"
     print(text)
@@ -86,6 +85,13 @@ def _evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
+def _detector(text: str) -> tuple[str, int]:
+    name, _, width = text.partition(":")
+    if width and not (width.isdecimal() and int(width) > 0 and int(width) % 32 == 0):
+        raise argparse.ArgumentTypeError(f"{text}: the width must be a multiple of 32")
+    return name, int(width or 480)
+
+
 def _evaluate_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser = subparsers.add_parser("evaluate-faces", help="measure face detectors side by side on scenes")
     parser.add_argument(
@@ -93,9 +99,11 @@ def _evaluate_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument("--all", action="store_true", help="every scene, not only those that training leaves out")
     parser.add_argument(
-        "--detectors", nargs="+", default=["edge_face:480", "res10:320", "yunet:320", "yunet:640"],
+        "--detectors", nargs="+", type=_detector,
+        default=[("edge_face", 480), ("res10", 320), ("yunet", 320), ("yunet", 640)],
         metavar="NAME[:WIDTH]",
-        help="detectors and the longer side of their input (res10 always takes 300 × 300) (default: %(default)s)",
+        help="detectors and the longer side of their input (res10 always takes 300 × 300) (default: "
+        "edge_face:480 res10:320 yunet:320 yunet:640)",
     )  # fmt: skip
     parser.add_argument(
         "--models", type=Path, metavar="DIR", help="model folder with a manifest (default: the program's)"

@@ -92,3 +92,11 @@ def test_the_command_measures_the_shipped_net(tmp_path: Path, capsys: pytest.Cap
 def test_missing_scenes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["evaluate-faces", "--scenes", str(tmp_path)]) == 2
     assert "annotations.jsonl" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("detector", ["edge_face:300", "edge_face:wide", "edge_face:0"])
+def test_a_width_no_detector_takes_is_refused(detector: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as caught:
+        cli.main(["evaluate-faces", "--scenes", "anywhere", "--detectors", detector])
+    assert caught.value.code == 2
+    assert "multiple of 32" in capsys.readouterr().err
