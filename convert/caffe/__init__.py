@@ -1,4 +1,4 @@
-"""PyTorch → Caffe: our own exporter, for networks that OpenCV's Caffe importer runs on the device.
+"""PyTorch → Caffe: our own exporter, for networks that OpenCV's Caffe importer runs on the device; and back.
 
 from convert.caffe import export, from_torch, largest_difference
 
@@ -12,5 +12,6 @@ from __future__ import annotations
 from convert.caffe.check import largest_difference
 from convert.caffe.from_torch import from_torch
 from convert.caffe.graph import Graph, export
+from convert.caffe.to_torch import load_caffe, settle
 
-__all__ = ["Graph", "export", "from_torch", "largest_difference"]
+__all__ = ["Graph", "export", "from_torch", "largest_difference", "load_caffe", "settle"]

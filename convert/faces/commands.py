@@ -13,7 +13,7 @@ def _train(args: argparse.Namespace) -> int:
     trainer = train(
         TrainSettings(
             dataset=args.dataset, checkpoint=args.checkpoint, minutes=args.minutes, sitting=args.sitting,
-            rate=args.rate, threads=args.threads, seed=args.seed,
+            start=args.start, rate=args.rate, threads=args.threads, seed=args.seed,
         )
     )  # fmt: skip
     print(f"{trainer.steps} steps in {trainer.seconds / 60:.1f} minutes; checkpoint: {args.checkpoint}")
@@ -27,6 +27,9 @@ def _train_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     parser.add_argument(
         "--checkpoint", type=Path, required=True, help="file to resume from and to save to, every two minutes"
+    )
+    parser.add_argument(
+        "--start", type=Path, metavar="FILE", help="a .caffemodel of to-caffe to begin with, without a checkpoint"
     )
     parser.add_argument(
         "--minutes", type=float, default=60.0, help="the whole training's time (default: %(default)s)"

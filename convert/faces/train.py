@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import itertools
 import logging
 import math
 import time
@@ -16,9 +17,10 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
+from convert.caffe import load_caffe, settle
 from convert.faces.canvases import SIZES, CanvasMaker
 from convert.faces.loss import Targets, loss
-from convert.faces.network import FaceNet, flatten
+from convert.faces.network import FaceNet, RawInput, flatten
 from convert.faces.records import Dataset, read_dataset
 
 _log = logging.getLogger(__name__)
@@ -35,6 +37,8 @@ class TrainSettings:
     dataset: Path
     checkpoint: Path
     minutes: float
+    start: Path | None = None
+    """A written caffemodel to begin with where there is no checkpoint yet; None begins with chance."""
     sitting: float | None = None
     rate: float = 2e-3
     decay: float = 0.02
@@ -141,6 +145,17 @@ class Trainer:
         self.seconds, self.steps = state["seconds"], state["steps"]
         _log.info("resumed at step %d, minute %.1f", self.steps, self.seconds / 60)
 
+    def start(self, caffemodel: Path, images: list[torch.Tensor]) -> None:
+        """Begin with the weights of a written file; `images`: batches, uint8 [N, H, W, 3]."""
+        raw = RawInput(self.net)
+        norms = load_caffe(raw, caffemodel)
+        settle(raw, norms, (batch.permute(0, 3, 1, 2).float() for batch in images))
+        self.net.load_state_dict(raw.net.state_dict())
+        with torch.no_grad():
+            self.net.stem[0][0].weight.mul_(255.0)  # what RawInput put into it
+        self.average = _Average(self.net)
+        _log.info("begun with %s", caffemodel)
+
     def step(self, images: torch.Tensor, targets: Targets, rate: float) -> dict[str, float]:
         """One batch: images uint8 [N, H, W, 3]."""
         for group in self._optimiser.param_groups:
@@ -171,6 +186,9 @@ def train(settings: TrainSettings) -> Trainer:
     dataset = read_dataset(settings.dataset)
     trainer = Trainer(settings)
     trainer.resume()
+    if trainer.steps == 0 and settings.start is not None:
+        sample = itertools.islice(_Batches(dataset, settings.pixels, settings.seed), 12)
+        trainer.start(settings.start, [images for images, _ in sample])
     batches = _Batches(dataset, settings.pixels, settings.seed + trainer.steps)
     begun, before, saved = time.monotonic(), trainer.seconds, 0.0
     totals: dict[str, float] = {}

@@ -12,11 +12,15 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train = subparsers.add_parser("train-gender", help="train the gender network on FairFace photos")
     _add_data(train)
     train.add_argument("--weights", type=Path, metavar="FILE",
-                       help="Keras' MobileNetV2 (alpha 1.0, no top) ImageNet weights to start from, .h5")
+                       help="to start from: Keras' MobileNetV2 (alpha 1.0, no top) ImageNet weights, .h5, or a "
+                       "network that was exported, .caffemodel")
     train.add_argument("--out", type=Path, required=True, metavar="DIR",
                        help="folder for checkpoints and history.csv; training goes on where it stopped")
     train.add_argument("--minutes", type=float, default=25.0, help="time to train in all (default: %(default)s)")
     train.add_argument("--rate", type=float, default=5e-4, help="learning rate (default: %(default)s)")
+    train.add_argument("--small-part", type=float, default=0.4, metavar="SHARE",
+                       help="of the time, for small crops at first; 0 for a net that knows its work "
+                       "(default: %(default)s)")
     train.add_argument("--threads", type=int, default=1, help="that compute (default: %(default)s)")
     train.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     train.set_defaults(run=_train)
@@ -52,7 +56,8 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
 def _train(args: argparse.Namespace) -> int:
     from convert.gender.train import Settings, train
 
-    settings = Settings(minutes=args.minutes, rate=args.rate, seed=args.seed, threads=args.threads)
+    settings = Settings(minutes=args.minutes, rate=args.rate, seed=args.seed, threads=args.threads,
+                        small_part=args.small_part)
     print(train(args.dataset, args.cache, args.weights, args.out, settings))
     return 0
 

@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
+from convert.caffe import load_caffe
 from convert.errors import ConvertError
 from convert.gender.augment import Batch, plain_crops, training_batches
 from convert.gender.network import INPUT_SIZE, GenderNet, as_input, load_imagenet
@@ -65,7 +66,9 @@ class _State:
     def __init__(self, weights: Path | None, settings: Settings) -> None:
         torch.manual_seed(settings.seed)
         self.net = GenderNet()
-        if weights is not None:
+        if weights is not None and weights.suffix == ".caffemodel":
+            load_caffe(nn.Sequential(self.net.body, self.net.pool, nn.Flatten(1), self.net.sex), weights)
+        elif weights is not None:
             load_imagenet(self.net, weights)
         self.net = self.net.to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.net).eval()
@@ -100,7 +103,7 @@ def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings:
 
     Args:
         dataset, cache: folders for :func:`convert.gender.records.load_faces`.
-        weights: Keras' ImageNet weights to start from; None starts from chance.
+        weights: Keras' ImageNet weights to start from, or a .caffemodel that was exported; None starts from chance.
         out: folder for ``checkpoint.pt``, ``history.csv`` and the result.
         settings: how to train.
 

@@ -223,6 +223,8 @@ class Gate:
         self._lock = threading.Lock()
         self._open = True
         self._stalled = False
+        self._mute = False
+        self._outer: set[socket.socket] = set()
         self._end = False
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
@@ -231,6 +233,7 @@ class Gate:
         """Cut everything; nobody gets through until `open`."""
         with self._lock:
             self._open = False
+            self._mute = False
             for peer in list(self._peers):
                 self._drop(peer)
 
@@ -244,6 +247,11 @@ class Gate:
         with self._lock:
             self._stalled = True
 
+    def mute(self) -> None:
+        """Let the broker hear, and keep back what it answers, until `shut`."""
+        with self._lock:
+            self._mute = True
+
     def close(self) -> None:
         self._end = True
         self._thread.join(5)
@@ -256,10 +264,10 @@ class Gate:
                 with self._lock:
                     if key.fileobj is self._listener:
                         self._accept()
-                    elif not self._stalled:
+                    elif not self._stalled and not (self._mute and key.fileobj in self._outer):
                         self._relay(key.fileobj)  # type: ignore[arg-type]  # only sockets are registered
-            if self._stalled:
-                time.sleep(0.01)
+            if self._stalled or self._mute:
+                time.sleep(0.002)  # the selector goes on reporting what is kept back
 
     def _accept(self) -> None:
         inner, _ = self._listener.accept()
@@ -271,6 +279,7 @@ class Gate:
         except OSError:
             inner.close()
             return
+        self._outer.add(outer)
         for one, other in ((inner, outer), (outer, inner)):
             self._peers[one] = other
             self._selector.register(one, selectors.EVENT_READ)
@@ -292,6 +301,7 @@ class Gate:
         for peer in (source, self._peers.get(source)):
             if peer is not None and self._peers.pop(peer, None) is not None:
                 self._selector.unregister(peer)
+                self._outer.discard(peer)
                 peer.close()
 
 

@@ -13,7 +13,7 @@ pytest.importorskip("google.protobuf", reason="needs the training extra")
 import cv2  # noqa: E402
 from torch import nn  # noqa: E402
 
-from convert.caffe import Graph, export, from_torch, largest_difference  # noqa: E402
+from convert.caffe import Graph, export, from_torch, largest_difference, load_caffe, settle  # noqa: E402
 from convert.errors import ConvertError  # noqa: E402
 
 pytestmark = pytest.mark.convert
@@ -138,3 +138,39 @@ def test_a_layer_needs_its_input() -> None:
     graph.relu("relu", "data")
     with pytest.raises(ConvertError, match="twice"):
         graph.relu("relu", "data")
+
+
+def _same(ours: tuple[torch.Tensor, ...], theirs: tuple[torch.Tensor, ...], tolerance: float) -> None:
+    for one, other in zip(ours, theirs, strict=True):
+        torch.testing.assert_close(one, other, atol=tolerance, rtol=tolerance)
+
+
+@pytest.mark.parametrize(("fp16", "tolerance"), [(False, 1e-5), (True, 5e-3)])
+def test_written_weights_come_back(net: nn.Module, tmp_path: Path, fp16: bool, tolerance: float) -> None:
+    prototxt, caffemodel = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    graph = from_torch(net, {"data": (1, 3, 32, 32)}, name="net", outputs=("near", "prob"))
+    export(graph, prototxt, caffemodel, fp16=fp16)
+    again = _Everything()
+    norms = load_caffe(again, caffemodel)
+    assert norms == [again.norm]
+    images = torch.randn(4, 3, 32, 32)
+    with torch.no_grad():
+        expected = net.eval()(images)
+        _same(again.eval()(images), expected, tolerance)
+        settle(again, norms, [images])
+        _same(again.eval()(images), expected, tolerance)
+        again.train()
+        again.drop.eval()
+        _same(again(images), expected, tolerance)  # with the statistics of the batch, as a training sees it
+
+
+def test_weights_of_another_network_are_refused(net: nn.Module, tmp_path: Path) -> None:
+    prototxt, caffemodel = tmp_path / "net.prototxt", tmp_path / "net.caffemodel"
+    export(from_torch(net, {"data": (1, 3, 32, 32)}, name="net", outputs=("near", "prob")), prototxt, caffemodel)
+    with pytest.raises(ConvertError, match="3 layers with weights, this network 1"):
+        load_caffe(nn.Sequential(nn.Conv2d(3, 8, 3)), caffemodel)
+    narrow = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, 3), nn.Flatten(1), nn.Linear(4, 2))
+    with pytest.raises(ConvertError, match="'first' is not of this network"):
+        load_caffe(narrow, caffemodel)
+    with pytest.raises(ConvertError, match="can't be read as a Caffe file"):
+        load_caffe(net, prototxt)
