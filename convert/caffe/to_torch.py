@@ -1,4 +1,4 @@
-"""The way back: a written Caffe file's weights in a PyTorch module, so that a training can go on from what ships."""
+"""The way back: a written Caffe file in a PyTorch module, so that a training can go on from what ships."""
 
 from __future__ import annotations
 
