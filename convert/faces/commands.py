@@ -46,6 +46,7 @@ def _train_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
 def _export(args: argparse.Namespace) -> int:
     from convert.faces.export import to_caffe
 
+    args.output.mkdir(parents=True, exist_ok=True)
     prototxt, caffemodel = args.output / "face_detector.prototxt", args.output / "face_detector.caffemodel"
     done = to_caffe(args.checkpoint, prototxt, caffemodel, fp16=args.fp16)
     print(f"{prototxt}, {caffemodel}: {done.parameters} parameters, {done.bytes} bytes")
