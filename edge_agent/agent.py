@@ -27,7 +27,8 @@ from edge_agent.outputs.mqtt.payloads import OutboxStatus, StatusPayload
 from edge_agent.outputs.snapshots import SnapshotOutput
 from edge_agent.outputs.switches import Switches, SwitchValues
 from edge_agent.report import changed, status_line, status_payload
-from edge_agent.service import counts, health
+from edge_agent.service import health
+from edge_agent.service.counts import CountsKeeper
 from edge_agent.service.governor import Governor
 from edge_agent.service.notify import Notifier
 from edge_agent.service.progress import ProgressWatchdog
@@ -48,7 +49,7 @@ _CAMERA_HOPE = 5.0
 """Seconds that READY waits for the camera's first frame; after that the service is ready, and says degraded."""
 _PICTURE_AGE = 3.0
 """Seconds for which a frame is shown on the live page."""
-_STOP = {"camera": 0.8, "vision": 0.8, "buzzer": 0.3, "snapshots": 0.2, "mqtt": 0.8, "web": 0.2}
+_STOP = {"camera": 0.8, "vision": 0.8, "buzzer": 0.3, "snapshots": 0.2, "mqtt": 0.8, "counts": 0.1, "web": 0.2}
 """Seconds that each part gets to stop: 3 s after SIGTERM the process is gone."""
 
 
@@ -86,10 +87,9 @@ class Agent:
         self._camera = CameraThread(settings.camera, self._slot)
         self._web = self._web_page()
         self._statistics = Statistics()
-        self._counts_path = state_dir / "today.json"
-        kept = counts.read(self._counts_path)
-        if kept:
-            self._statistics.restore_today(*kept)
+        self._counts = CountsKeeper(state_dir / "today.json")
+        if self._counts.kept:
+            self._statistics.restore_today(*self._counts.kept)
         self._watchdog = ProgressWatchdog(self._notifier, stuck_grace=settings.service.camera_grace)
         self._governor = Governor(settings.service.temperature_limit, settings.camera.max_age)
         self._mqtt: MqttOutput | None = None
@@ -192,6 +192,7 @@ class Agent:
         self._watchdog.camera_state(camera.state)
         self._watchdog.tick()
         figures = self._statistics.snapshot()
+        self._counts.keep(figures.day, figures.today)
         self._mind_the_board(figures.latency_ms)
         mqtt = self._mqtt.stats() if self._mqtt else None
         bell = self._buzzer.stats()
@@ -310,6 +311,7 @@ class Agent:
             self._snapshots.stop(_STOP["snapshots"])
         if self._mqtt:
             self._mqtt.stop(_STOP["mqtt"])
+        self._counts.wait(_STOP["counts"])
         figures = self._statistics.snapshot()
-        if figures.day is not None and figures.today:
-            counts.write(self._counts_path, figures.day, figures.today)
+        self._counts.keep(figures.day, figures.today)
+        self._counts.wait(_STOP["counts"])

@@ -1,9 +1,10 @@
-"""Today's counts over a restart: written once, when the service stops, so that the card is spared."""
+"""Today's counts over a restart, also one that nobody announced: written when a violation is counted."""
 
 from __future__ import annotations
 
 import json
 import logging
+import threading
 from collections.abc import Mapping
 from datetime import date
 from pathlib import Path
@@ -32,3 +33,26 @@ def write(path: Path, day: date, counts: Mapping[str, int]) -> None:
         part.replace(path)
     except OSError as error:
         _log.warning("today's counts can't be kept in %s: %s", path, error)
+
+
+class CountsKeeper:
+    """Keeps the counts in a file without holding up who counts: a card may hang for seconds."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self.kept = read(path)
+        """The day and its counts that were written last, or were found at the start."""
+        self._thread: threading.Thread | None = None
+
+    def keep(self, day: date | None, counts: Mapping[str, int]) -> None:
+        """Write them in a thread if they are news; while it still writes older ones, a later call must come."""
+        if day is None or not counts or self.kept == (day, counts) or (self._thread and self._thread.is_alive()):
+            return
+        self.kept = day, dict(counts)  # before it is tried: a full disk is told of once
+        self._thread = threading.Thread(target=write, args=(self._path, *self.kept), name="counts", daemon=True)
+        self._thread.start()
+
+    def wait(self, seconds: float) -> None:
+        """Let what is being written end."""
+        if self._thread:
+            self._thread.join(seconds)

@@ -165,6 +165,26 @@ def test_a_broker_that_comes_late_gets_every_event(tmp_path: Path) -> None:
             subscriber.wait(5)
 
 
+def test_todays_count_goes_on_after_a_kill(tmp_path: Path, port: int, dashboard: Dashboard) -> None:
+    def counted(dashboard: Dashboard) -> list[int]:
+        statuses = [json.loads(text) for topic, text in dashboard.messages() if topic == "edge_agent/door/status"]
+        return [sum(status["today"].values()) for status in statuses]
+
+    with running(*edge_agent("run", "-c", configuration(tmp_path, port))) as service:
+        dashboard.wait(lambda d: any(counted(d)))
+        service.kill()
+    before = max(counted(dashboard))
+    shown = len(counted(dashboard))
+    image = tmp_path / "nobody"
+    image.mkdir()
+    _grey_picture(image / "grey.png")
+    path = configuration(tmp_path, port, camera={"source": str(image), "loop": True})
+    with running(*edge_agent("run", "-c", path)):
+        # the retained status of the killed service was delivered while that one lived: what comes now is new
+        dashboard.wait(lambda d: len(counted(d)) > shown)
+    assert counted(dashboard)[-1] >= before
+
+
 def _grey_picture(path: Path) -> None:
     import cv2
     import numpy as np

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from datetime import date
 from pathlib import Path
 
@@ -37,3 +38,30 @@ def test_a_disk_that_cannot_be_written_is_one_warning(tmp_path: Path, caplog: py
     blocker.write_text("")
     counts.write(blocker / "today.json", date(2026, 5, 4), {})
     assert len(caplog.records) == 1
+
+
+def test_a_hanging_card_holds_nobody_up_and_the_latest_counts_win(tmp_path: Path) -> None:
+    path = tmp_path / "today.json"
+    os.mkfifo(tmp_path / "today.json.new")  # opened for writing, it waits for a reader: like a card that hangs
+    keeper = counts.CountsKeeper(path)
+    day = date(2026, 5, 4)
+    keeper.keep(day, {"no_mask": 1})
+    keeper.keep(day, {"no_mask": 2})  # comes back at once, too, and leaves it for later
+    assert keeper.kept == (day, {"no_mask": 1})
+    assert (tmp_path / "today.json.new").read_text(encoding="utf-8")  # the card works again
+    keeper.wait(10)
+    path.unlink()  # the pipe, which has been given its name
+    keeper.keep(day, {"no_mask": 2})
+    keeper.wait(10)
+    assert counts.read(path) == (day, {"no_mask": 2})
+
+
+def test_counts_that_are_no_news_are_not_written(tmp_path: Path) -> None:
+    path = tmp_path / "today.json"
+    counts.write(path, date(2026, 5, 4), {"no_mask": 1})
+    keeper = counts.CountsKeeper(path)
+    path.unlink()
+    keeper.keep(date(2026, 5, 4), {"no_mask": 1})
+    keeper.keep(date(2026, 5, 5), {})
+    keeper.wait(10)
+    assert not path.exists()
