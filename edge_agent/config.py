@@ -11,12 +11,42 @@ from datetime import time
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    WithJsonSchema,
+    field_validator,
+    model_validator,
+)
 
 Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
 Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
 PositiveSeconds = Annotated[float, Field(gt=0.0, le=86_400.0)]
 Point = tuple[Fraction, Fraction]
+
+_TIME = r"^(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?$"
+
+
+def _time_of_day(value: object) -> object:
+    """Let only the hands of a clock through. Raises ValueError.
+
+    Left to itself, pydantic takes 22 for 22 seconds after midnight and 2200 for 36 minutes, and keeps a zone, with
+    which no local time can be compared.
+    """
+    plain = isinstance(value, time) and value.tzinfo is None
+    if plain or (isinstance(value, str) and re.fullmatch(_TIME, value)):
+        return value
+    raise ValueError('write the local time in hours and minutes, as "22:00", without a zone')
+
+
+TimeOfDay = Annotated[
+    time,
+    BeforeValidator(_time_of_day),
+    WithJsonSchema({"type": "string", "pattern": _TIME, "title": "Time of day"}),
+]
+"""JSON Schema's own format of a time demands a zone, which is refused here."""
 
 
 class Section(BaseModel):
@@ -159,9 +189,9 @@ class PeopleSettings(Section):
 
 
 class QuietHours(Section):
-    start: time
+    start: TimeOfDay
     """Local time at which the buzzer falls silent, as "22:00"."""
-    end: time
+    end: TimeOfDay
 
 
 class ViolationSettings(Section):

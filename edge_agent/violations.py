@@ -42,7 +42,8 @@ class Violations:
     @property
     def active(self) -> list[Violation]:
         """Violations that have started and not ended."""
-        return [entry.violation for entry in self._open.values()]
+        # Asked for by other threads while the watching one adds and removes: the copy is made in one step.
+        return [entry.violation for entry in list(self._open.values())]
 
     def update(self, persons: Sequence[Person], frame: Frame, faces: Sequence[Box] = ()) -> list[ViolationNotice]:
         """What has started or ended with this frame, in the order it is to be told.
@@ -93,13 +94,15 @@ class Violations:
             occurred_at=frame.wall_time,
             monotonic=frame.captured_at,
         )
+        # Before it counts as begun: should this fail, no end may be told of what was never told to begin.
+        alarm = self._alarm(frame.captured_at, frame.wall_time)
         self._open[person.id] = _Open(violation, frame.captured_at)
         # People who turned away for a moment are followed without being found in this frame.
         others = (
             *(other.box for other in persons if other.id != person.id),
             *(box for box in faces if _overlap(box, person.box) < _SAME_FACE),
         )
-        return ViolationNotice(violation, self._alarm(frame.captured_at, frame.wall_time), frame, others)
+        return ViolationNotice(violation, alarm, frame, others)
 
     def _end(self, person_id: int, person: Person | None, now: float) -> ViolationNotice:
         entry = self._open.pop(person_id)

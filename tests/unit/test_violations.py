@@ -5,10 +5,11 @@ from __future__ import annotations
 from datetime import datetime, time, timedelta, timezone
 
 import numpy as np
+import pytest
 
 from edge_agent.config import QuietHours, ViolationSettings
 from edge_agent.types import Box, Frame, Person, Verdict, ViolationType
-from edge_agent.violations import Violations, is_quiet
+from edge_agent.violations import Violations, _Open, is_quiet
 
 NOON = datetime(2026, 5, 4, 12, 0, tzinfo=timezone.utc)
 IMAGE = np.zeros((480, 640, 3), np.uint8)
@@ -117,3 +118,30 @@ def test_in_quiet_hours_events_are_reported_without_alarm() -> None:
     )
     (notice,) = Violations(ViolationSettings(quiet_hours=(quiet,))).update([person(1, Verdict.NO_MASK)], frame(0))
     assert not notice.alarm
+
+
+def test_a_fault_in_the_alarm_leaves_no_violation_that_only_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fault(*_: object) -> bool:
+        raise TypeError("a loose wire")
+
+    room = Violations(ViolationSettings())
+    monkeypatch.setattr("edge_agent.violations.is_quiet", fault)
+    with pytest.raises(TypeError):
+        room.update([person(1, Verdict.NO_MASK)], frame(0))
+    assert room.active == [] and room.end_all(1.0) == []
+
+
+def test_others_may_ask_what_goes_on_while_it_changes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Another thread starts a violation between two steps of the loop that lists them."""
+
+    class Meddled(_Open):
+        @property
+        def violation(self) -> object:  # type: ignore[override]
+            room._open.setdefault(99, entry)
+            return entry.violation
+
+    room = Violations(ViolationSettings())
+    room.update([person(1, Verdict.NO_MASK), person(2, Verdict.NO_MASK)], frame(0))
+    entry = room._open[1]
+    room._open[1] = object.__new__(Meddled)
+    assert len(room.active) == 2
