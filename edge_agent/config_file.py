@@ -16,7 +16,7 @@ _SECRET_FIELDS = ("password", "secret", "token")
 _FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 _CORE: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
     ("bool", re.compile(r"^(?:true|True|TRUE|false|False|FALSE)$"), tuple("tTfF")),
-    ("int", re.compile(r"^(?:[-+]?[0-9]+|0x[0-9a-fA-F]+)$"), tuple("-+0123456789")),
+    ("int", re.compile(r"^(?:[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+)$"), tuple("-+0123456789")),
     ("float", re.compile(f"^(?:{_FLOAT})$"), tuple("-+.0123456789")),
     ("null", re.compile(r"^(?:~|null|Null|NULL|)$"), ("", *"~nN")),
 )
@@ -46,6 +46,22 @@ class _Loader(yaml.SafeLoader):
         return super().compose_node(parent, index)
 
 
+def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
+    """PyYAML's own follows 1.1 here too, in which 017 is 15 and 01883 is an error."""
+    text = loader.construct_scalar(node)
+    try:
+        if text.startswith("0o"):
+            return int(text[2:], 8)
+        return int(text, 16 if text.startswith("0x") else 10)
+    except ValueError as error:
+        raise yaml.constructor.ConstructorError(
+            None, None, f"not a whole number: {error}", node.start_mark
+        ) from None
+
+
+_Loader.add_constructor("tag:yaml.org,2002:int", _whole_number)
+
+
 def load(path: Path) -> Settings:
     """Read and validate a configuration file.
 
@@ -72,12 +88,17 @@ def parse(text: str, name: str) -> Settings:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
         raise ConfigError(f"{name}{line}: not YAML: {error.problem or error.context}") from None
+    except RecursionError:
+        raise ConfigError(f"{name}: not YAML: nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{name}: not YAML: {error}") from None
+    except (AttributeError, KeyError):  # PyYAML's constructors, of a tag such as !!bool before another text
+        raise ConfigError(f"{name}: not YAML: a value does not fit the tag (!!…) before it") from None
     if data is None:
         data = {}
     if not isinstance(data, dict):
-        raise ConfigError(f"{name}, line 1: expected sections such as 'camera:', found {_show(data)}")
+        found = _show(data) or "something else"
+        raise ConfigError(f"{name}, line 1: expected sections such as 'camera:', found {found}")
     _refuse_duplicates(node, name)
     try:
         # `null` for a whole section ("web:" with all its lines commented out) means its defaults.
@@ -89,11 +110,12 @@ def parse(text: str, name: str) -> Settings:
 def _complaint(detail: Any, node: yaml.Node | None, name: str) -> str:
     location = tuple(detail["loc"])
     line, known = _line(node, location)
-    field = ".".join(str(part) for part in location[:known]) or "(top level)"
+    field = ".".join(_key(part) for part in location[:known]) or "(top level)"
     if detail["type"] == "extra_forbidden":
         return f"{name}, line {line}: {field}: unknown key; allowed here: {_allowed(location[:-1])}"
     secret = any(word in field for word in _SECRET_FIELDS)
-    value = "" if secret or detail["type"] == "missing" else f" (found {_show(detail['input'])})"
+    shown = None if secret or detail["type"] == "missing" else _show(detail["input"])
+    value = "" if shown is None else f" (found {shown})"
     message = detail["msg"].removeprefix("Value error, ")
     return f"{name}, line {line}: {field}: {message}{value}"
 
@@ -138,11 +160,19 @@ def _refuse_duplicates(node: yaml.Node | None, name: str) -> None:
     for key, value in node.value:
         line = key.start_mark.line + 1
         if key.value in seen:
-            raise ConfigError(f"{name}, line {line}: {key.value}: given twice, first in line {seen[key.value]}")
+            first = seen[key.value]
+            raise ConfigError(f"{name}, line {line}: {_key(key.value)}: given twice, first in line {first}")
         seen[key.value] = line
         _refuse_duplicates(value, name)
 
 
-def _show(value: object) -> str:
+def _key(part: object) -> str:
+    return "(an address)" if "://" in str(part) else str(part)
+
+
+def _show(value: object) -> str | None:
+    """A value as it may be repeated: none of an address, or of what may hold one, for its password."""
+    if not isinstance(value, str | int | float | None) or "://" in str(value):
+        return None
     text = repr(value)
     return text if len(text) <= 60 else text[:57] + "..."

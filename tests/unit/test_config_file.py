@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import time
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.config import Settings
+from edge_agent.config import QuietHours, Settings
 from edge_agent.config_file import load, parse
 from edge_agent.errors import EXIT_CONFIG, ConfigError
 
@@ -39,6 +40,9 @@ def test_the_commented_example_says_the_defaults() -> None:
         ("- camera", ["line 1", "sections"]),
         ("just text", ["line 1", "sections"]),
         ("\x00", ["not YAML"]),
+        ("[" * 5000, ["not YAML", "deeply"]),
+        ("device: !!bool x", ["not YAML", "tag"]),
+        ("device: !!timestamp x", ["not YAML", "tag"]),
     ],
 )
 def test_an_error_says_where_and_what(text: str, expected: list[str]) -> None:
@@ -70,6 +74,64 @@ def test_pattern_keys_and_times_are_what_they_look_like() -> None:
     assert settings.buzzer.no_mask.on == 0.5
     assert settings.violations.quiet_hours[0].start == time(22, 0)
     assert settings.violations.quiet_hours[0].end == time(7, 30)
+
+
+@pytest.mark.parametrize(
+    "written", ["22", "2200", "79200.5", "22:00Z", "22:00+01:00", "24:00", "22:60", "22.00", "true", "[22, 0]", ""]
+)
+def test_a_time_that_could_mean_another_is_refused(written: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse(f"violations:\n  quiet_hours:\n    - start: {written}\n      end: 07:00", "c.yaml")
+    message = str(raised.value)
+    assert "line 3" in message and "violations.quiet_hours.0.start" in message
+    assert 'hours and minutes, as "22:00"' in message
+
+
+def test_a_time_may_have_seconds_and_the_schema_knows_its_form() -> None:
+    text = "violations:\n  quiet_hours: [{start: '22:00:30', end: 07:00:59}]"
+    hours = parse(text, "c.yaml").violations.quiet_hours[0]
+    assert (hours.start, hours.end) == (time(22, 0, 30), time(7, 0, 59))
+    schema = QuietHours.model_json_schema()["properties"]["start"]
+    assert schema["type"] == "string" and "description" in schema
+    assert re.search(schema["pattern"], "22:00") and not re.search(schema["pattern"], "22:00Z")
+
+
+@pytest.mark.parametrize(
+    ("written", "pin"), [("017", 17), ("0o17", 15), ("0x11", 17), ("+5", 5), ("08", 8), ("'17'", 17)]
+)
+def test_whole_numbers_are_read_as_yaml_1_2_reads_them(written: str, pin: int) -> None:
+    assert parse(f"buzzer:\n  pin: {written}", "c.yaml").buzzer.pin == pin
+
+
+def test_a_leading_nought_of_a_port_is_no_octal() -> None:
+    assert parse("mqtt:\n  port: 01883", "c.yaml").mqtt.port == 1883
+
+
+@pytest.mark.parametrize("written", ["-0x1", "0b1", "-0o7", "9" * 5000])
+def test_what_is_no_whole_number_in_yaml_1_2_names_its_line(written: str) -> None:
+    with pytest.raises(ConfigError, match=r"c\.yaml, line 2"):
+        parse(f"buzzer:\n  pin: {written}", "c.yaml")
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "camera: {source: 'rtsp://admin:hunter2@10.0.0.5/s', zoom: {a: 1}}\nmqtt: {tls: {cert_file: a}}",
+        "camera:\n  source: rtsp://admin:hunter2@10.0.0.5/s\n  reopen_min: 40",
+        "camera:\n  width: rtsp://admin:hunter2@10.0.0.5/s",
+        "camera:\n  source: [rtsp://admin:hunter2@10.0.0.5/s]",
+        "camera:\n  rtsp://admin:hunter2@10.0.0.5/s: 1\n  rtsp://admin:hunter2@10.0.0.5/t: 1",
+        "rtsp://admin:hunter2@10.0.0.5/s: 1\nrtsp://admin:hunter2@10.0.0.5/s: 1",
+        "camera:\n  - source: rtsp://admin:hunter2@10.0.0.5/s",
+        "camera: rtsp://admin:hunter2@10.0.0.5/s",
+        "- rtsp://admin:hunter2@10.0.0.5/s",
+        "rtsp://admin:hunter2@10.0.0.5/s",
+    ],
+)
+def test_an_error_repeats_no_section_and_no_address(text: str) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse(text, "c.yaml")
+    assert "hunter2" not in str(raised.value)
 
 
 def test_an_empty_section_or_file_means_the_defaults() -> None:
