@@ -21,7 +21,7 @@ from edge_agent.chain import Chain, FrameResult
 from edge_agent.config import Settings
 from edge_agent.outputs import buzzer
 from edge_agent.outputs.buzzer import BeepEvent
-from edge_agent.outputs.mqtt.clock import kernel_clock_synced
+from edge_agent.outputs.mqtt.clock import clock_synced
 from edge_agent.outputs.mqtt.output import MqttOutput
 from edge_agent.outputs.mqtt.payloads import OutboxStatus, StatusPayload
 from edge_agent.outputs.snapshots import SnapshotOutput
@@ -232,7 +232,7 @@ class Agent:
         self._temperature = board.temperature()
         flags = board.throttling()
         self._throttled = flags.now if flags else ()
-        self._clock_synced = kernel_clock_synced()
+        self._clock_synced = clock_synced()
         latency = latency_ms / 1e3 if latency_ms is not None else None
         if self._governor.look(temperature=self._temperature, throttled=self._throttled, latency=latency):
             self._worker.max_fps = self._settings.vision.max_fps * self._governor.factor

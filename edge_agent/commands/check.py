@@ -74,7 +74,7 @@ def _devices(settings: Settings) -> Iterator[CheckLine]:
     from edge_agent.agent import state_directory
     from edge_agent.camera.probe import probe as probe_camera
     from edge_agent.outputs.buzzer import probe as probe_buzzer
-    from edge_agent.outputs.mqtt.clock import kernel_clock_synced
+    from edge_agent.outputs.mqtt.clock import clock_synced
     from edge_agent.service.checks import checks
     from edge_agent.types import CheckLine
 
@@ -96,7 +96,7 @@ def _devices(settings: Settings) -> Iterator[CheckLine]:
     yield from _extras(settings)
     yield from checks(
         state_directory(settings),
-        clock_synced=kernel_clock_synced(),
+        clock_synced=clock_synced(),
         temperature_limit=settings.service.temperature_limit,
     )
 

@@ -6,8 +6,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from dataclasses import dataclass
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -31,9 +30,6 @@ OUTBOX_FILE = "outbox.sqlite3"
 
 TEND_EVERY = 2.0
 """Seconds after which the disk is looked after even if nothing happens."""
-
-_CLOCK_JUMP = 1.0
-"""Seconds by which wall and monotonic clock may disagree before the wall clock is said to have jumped."""
 
 _MOST_OPEN = 1000
 
@@ -85,7 +81,7 @@ class Worker:
         self._end_at = 0.0
         self._fault: str | None = None
         self._session = 0
-        self._started: dict[str, float] = {}
+        self._start_synced: dict[str, bool] = {}
         self._thread = threading.Thread(target=self._run, name="mqtt-worker", daemon=True)
         self.state = WorkerState()
 
@@ -193,31 +189,26 @@ class Worker:
 
     def _drafts(self, item: Notice) -> list[Draft]:
         """The picture, if there is one, and the event."""
-        violation = self._straighten(item.notice.violation)
+        violation = item.notice.violation
+        synced = self._believed(violation, item.clock_synced)
         try:
             facts = ViolationFacts.from_violation(violation)
         except ValidationError as error:
             _LOG.error("violation %s can't be reported: %s", violation.event_id, error)
             return []
-        event = Draft(facts.to_json(), violation.monotonic, item.clock_synced)
+        event = Draft(facts.to_json(), violation.monotonic, synced)
         if item.jpeg is None:
             return [event]
-        return [Draft(item.jpeg, violation.monotonic, item.clock_synced, picture=True), event]
+        return [Draft(item.jpeg, violation.monotonic, synced, picture=True), event]
 
-    def _straighten(self, violation: Violation) -> Violation:
-        """If the wall clock jumped while a violation went on, tell its start by the clock of its end."""
+    def _believed(self, violation: Violation, clock_synced: bool) -> bool:
+        """Whether the violation's times can be believed; an end is told by the clock of its start."""
         if violation.type is ViolationType.STARTED:
-            if len(self._started) >= _MOST_OPEN:
-                self._started.pop(next(iter(self._started)))
-            self._started[violation.event_id] = violation.monotonic
-            return violation
-        began = self._started.pop(violation.event_id, None)
-        if began is None or violation.ended_at is None:
-            return violation
-        occurred_at = violation.ended_at - timedelta(seconds=violation.monotonic - began)
-        if abs((occurred_at - violation.occurred_at).total_seconds()) <= _CLOCK_JUMP:
-            return violation
-        return replace(violation, occurred_at=occurred_at)
+            if len(self._start_synced) >= _MOST_OPEN:
+                self._start_synced.pop(next(iter(self._start_synced)))
+            self._start_synced[violation.event_id] = clock_synced
+            return clock_synced
+        return self._start_synced.pop(violation.event_id, True) and clock_synced
 
     def _introduce(self) -> None:
         """What a broker is told at each connect, and Home Assistant when it starts."""

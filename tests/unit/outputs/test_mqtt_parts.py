@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import math
+import os
 import socket
 import ssl
+import time
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -14,7 +16,7 @@ from violations import make_notice
 from edge_agent.config import MqttSettings
 from edge_agent.errors import ConfigError
 from edge_agent.outputs.mqtt import inbox as inbox_module
-from edge_agent.outputs.mqtt.clock import Clock, kernel_clock_synced, read_boot_id
+from edge_agent.outputs.mqtt.clock import Clock, clock_synced, kernel_clock_synced, read_boot_id, timesyncd_synced
 from edge_agent.outputs.mqtt.commands import parse, state_text
 from edge_agent.outputs.mqtt.credentials import resolve
 from edge_agent.outputs.mqtt.factory import build_client, explain_error
@@ -130,7 +132,23 @@ def test_the_systems_clock() -> None:
     assert abs((clock.wall() - datetime.now(timezone.utc)).total_seconds()) < 5
     assert clock.monotonic() <= clock.monotonic()
     assert clock.boot_id == read_boot_id()
-    assert kernel_clock_synced() in (True, False)
+    assert clock_synced() in (True, False)
+
+
+@pytest.mark.parametrize(("age", "believed"), [(1.0, True), (8 * 3600.0, True), (24 * 3600.0, False)])
+def test_timesyncds_word_ages(tmp_path: Path, age: float, believed: bool) -> None:
+    flag = tmp_path / "synchronized"
+    assert not timesyncd_synced(flag)
+    flag.touch()
+    os.utime(flag, (time.time() - age,) * 2)
+    assert timesyncd_synced(flag) is believed
+
+
+def test_a_kernel_that_may_not_be_asked_is_not_taken_for_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("edge_agent.outputs.mqtt.clock.kernel_clock_synced", lambda: None)
+    monkeypatch.setattr("edge_agent.outputs.mqtt.clock.timesyncd_synced", lambda: True)
+    assert clock_synced() is True
+    assert kernel_clock_synced() in (True, False, None)
 
 
 # -- inbox ------------------------------------------------------------------------------------------------
