@@ -46,8 +46,8 @@ def cost(loop: dict[str, Any], path: Path) -> None:
 
 def delays(events: dict[str, Any], path: Path) -> None:
     """Share of the violations told, over the seconds since the face was wholly visible."""
-    seconds = sorted(events["scores"]["all"]["delays"])
-    violations = events["scores"]["all"]["violations"]
+    seconds = sorted(events["scores"]["people"]["delays"])
+    violations = events["scores"]["people"]["violations"]
     figure, axis = plt.subplots(figsize=(6, 2.8), layout="constrained")
     told = [number / violations for number in range(len(seconds) + 1)]
     axis.step([0.0, *seconds, 2.0], [*told, told[-1]], where="post", color=_OURS, linewidth=2)

@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 
 from benchmarks.scenes.portraits import Portrait
+from convert.faces.records import singles_held_out
 from convert.mask.records import LABELS, in_validation, read_singles
 from edge_agent.types import Box, Verdict
 
@@ -25,15 +26,22 @@ def folder_portraits(
     Args:
         folder: has ``with_mask/``, ``without_mask/`` and ``incorrect/``; face boxes come from the ``faces.jsonl``
             in it or beside it.
-        validation_only: leave out the photos that the mask network is trained on.
+        validation_only: leave out the photos that the mask network or, by the manifest in the folder or beside it,
+            the face network is trained on.
         least_face: least height of the face in pixels of the photo.
         least_margin: least room between face and photo's edge, in fractions of the face's longer side.
 
     Raises:
         ConvertError: the folder lacks a class or holds no image.
     """
+    manifests = (folder / "manifest.csv", folder.parent / "manifest.csv")
+    manifest = next((path for path in manifests if path.is_file()), None)
+    unseen = singles_held_out(manifest) if manifest else None
     for record in read_singles(folder):
-        if record.box is None or record.synthetic or (validation_only and not in_validation(record.group)):
+        name = f"{record.path.parent.name}/{record.path.name}"
+        if record.box is None or record.synthetic:
+            continue
+        if validation_only and not (in_validation(record.group) and (unseen is None or name in unseen)):
             continue
         image = cv2.imread(str(record.path), cv2.IMREAD_COLOR)
         if image is None:
@@ -42,5 +50,5 @@ def folder_portraits(
         height, width = image.shape[:2]
         room = min(box.x1, box.y1, width - box.x2, height - box.y2) / max(box.width, box.height)
         if box.height >= least_face and room >= least_margin:
-            name = f"{record.path.parent.name}/{record.path.name}"
             yield Portrait(name, image.astype(np.uint8), box, Verdict(LABELS[record.label]))
+

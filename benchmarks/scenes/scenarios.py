@@ -18,6 +18,8 @@ from edge_agent.types import Verdict
 WIDTH, HEIGHT = 640, 480
 Kind = Literal["alone", "group", "light", "busy"]
 KINDS: tuple[Kind, ...] = ("alone", "group", "light", "busy")
+EMPTY = "empty"
+"""Name of the film in which nobody comes."""
 
 #: Share of visitors with a mask worn well, none, and one worn badly.
 _WORN = {Verdict.MASK: 0.45, Verdict.NO_MASK: 0.35, Verdict.INCORRECT: 0.2}
@@ -65,7 +67,7 @@ def empty_film(seconds: float, *, fps: float = 10.0, seed: int = 0) -> NamedFilm
     movers = tuple(_mover(rng, at) for at in _times(rng, seconds, every=45.0))
     background = entrance(WIDTH, HEIGHT, int(rng.integers(1 << 30)))
     film = Film(background, {}, (), seconds, fps, light, 2.5, int(rng.integers(1 << 30)), movers)
-    return NamedFilm("empty", film)
+    return NamedFilm(EMPTY, film)
 
 
 def _film(kind: Kind, by_worn: dict[Verdict, list[Portrait]], fps: float, rng: np.random.Generator) -> Film:

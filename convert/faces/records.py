@@ -10,6 +10,7 @@ from __future__ import annotations
 import csv
 import hashlib
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -139,12 +140,8 @@ def read_dataset(dataset: Path, *, share: float = 0.15) -> Dataset:
     detections = _read_detections(dataset)
     scenes = read_scenes(dataset / "scenes/annotations.jsonl", dataset / "scenes/images", detections)
     singles: dict[str, list[Photo]] = {"with_mask": [], "without_mask": [], "incorrect": [], "fairface": []}
-    kept_aside: set[str] = set()
-    with (dataset / "manifest.csv").open(newline="", encoding="utf-8") as lines:
-        rows = list(csv.DictReader(lines))
-    for row in rows:
-        if row["task"] == "mask" and held_out(row["orig"].split("+")[-1], share):
-            kept_aside.add(row["group"])
+    rows = _manifest(dataset / "manifest.csv")
+    kept_aside = _groups_held_out(rows, share)
     for row in rows:
         if row["task"] == "mask" and row["group"] in kept_aside:
             continue
@@ -159,6 +156,26 @@ def read_dataset(dataset: Path, *, share: float = 0.15) -> Dataset:
         singles=singles,
         evaluation=[scene for origin, scene, _ in scenes if held_out(origin, share)],
     )
+
+
+def singles_held_out(manifest: Path, *, share: float = 0.15) -> frozenset[str]:
+    """The single faces that the face net is not trained on, as `class/file`."""
+    rows = _manifest(manifest)
+    groups = _groups_held_out(rows, share)
+    kept = (Path(row["file"]) for row in rows if row["task"] == "mask" and row["group"] in groups)
+    return frozenset(f"{path.parent.name}/{path.name}" for path in kept)
+
+
+def _manifest(path: Path) -> list[dict[str, str]]:
+    with path.open(newline="", encoding="utf-8") as lines:
+        return list(csv.DictReader(lines))
+
+
+def _groups_held_out(rows: Sequence[dict[str, str]], share: float) -> set[str]:
+    """Groups of near-duplicate single faces of which one comes from a photo that is held out."""
+    return {
+        row["group"] for row in rows if row["task"] == "mask" and held_out(row["orig"].split("+")[-1], share)
+    }
 
 
 def evaluation_scenes(folder: Path, *, everything: bool = False, share: float = 0.15) -> list[Scene]:

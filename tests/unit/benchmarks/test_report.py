@@ -21,7 +21,7 @@ def figures(ms: float = 5.0, false: float = 0.1, ready: float = 0.8) -> dict[str
     events = {"found_share": 0.98, "false_per_hour": false, "delay_p95": 0.5}
     return {
         "loop": {"medians": medians, "empty_share": 0.02, "empty_fps": 15.0},
-        "events": {"scores": {"all": events}},
+        "events": {"scores": {"people": events}},
         "startup": {"ready_seconds": ready, "peak_mb": 120.0, "ancestor": None},
     }
 
@@ -37,7 +37,7 @@ def test_every_goal_reached() -> None:
 
 def test_a_missed_goal_is_named() -> None:
     assert missed(ms=5.3) == ["CPU per frame, 1 face, against TFLite float"]
-    assert missed(false=0.3) == ["false alarms an hour there"]
+    assert missed(false=0.3) == ["false alarms an hour, one visit after the other"]
     assert missed(ready=1.0) == ["start to READY"]
 
 

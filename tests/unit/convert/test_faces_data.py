@@ -13,7 +13,7 @@ import pytest
 from convert.errors import ConvertError
 from convert.faces.canvas import Canvas
 from convert.faces.canvases import CanvasMaker
-from convert.faces.records import evaluation_scenes, held_out, read_dataset
+from convert.faces.records import evaluation_scenes, held_out, read_dataset, singles_held_out
 
 GREEN = (0, 255, 0)
 FACE = (60.0, 40.0, 120.0, 120.0)
@@ -92,6 +92,15 @@ def test_no_photo_is_on_both_sides(dataset: Path) -> None:
         assert f"photo{stem}.jpg" not in kept
         # A near-duplicate shares the group, so it is left out too.
         assert all(f"photo{other}.jpg" not in kept for other in range(24) if other // 2 == group)
+
+
+def test_single_faces_are_either_trained_on_or_held_out(dataset: Path) -> None:
+    data = read_dataset(dataset, share=0.4)
+    trained = {f"{label}/{photo.path.name}" for label in data.singles for photo in data.singles[label]}
+    held = singles_held_out(dataset / "manifest.csv", share=0.4)
+    assert held
+    assert trained.isdisjoint(held)
+    assert len(held | (trained - {"fairface/1.jpg"})) == 3 * 24
 
 
 def test_the_split_does_not_move() -> None:
