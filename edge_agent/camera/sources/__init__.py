@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from edge_agent.camera.sources.base import EndOfStream, Grab, Source, StalledError
 from edge_agent.camera.sources.files import ImageFolder, VideoFile
 from edge_agent.camera.sources.gstreamer import PREFIX as GSTREAMER
 from edge_agent.camera.sources.gstreamer import GStreamerPipeline
-from edge_agent.camera.sources.network import PORTS, NetworkCamera
+from edge_agent.camera.sources.network import PORTS, NetworkCamera, split
 from edge_agent.camera.sources.pattern import TestPattern
 from edge_agent.camera.sources.picamera import NAME as PICAMERA
 from edge_agent.camera.sources.picamera import PiCamera
@@ -42,7 +41,7 @@ def create(settings: CameraSettings, memory: Memory | None = None) -> Source:
     if source.startswith(GSTREAMER):
         return GStreamerPipeline(source.removeprefix(GSTREAMER), settings)
     if "://" in source:
-        scheme = urlsplit(source).scheme.lower()
+        scheme = split(source).scheme.lower()
         if scheme not in PORTS:
             raise CameraError(f"camera.source: {scheme}:// is not known; use one of {', '.join(PORTS)}")
         return NetworkCamera(source, settings)

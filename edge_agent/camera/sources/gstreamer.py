@@ -19,6 +19,7 @@ import time
 import numpy as np
 
 from edge_agent.camera.sources.base import Grab, StalledError
+from edge_agent.camera.sources.network import printable
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
 
@@ -26,6 +27,7 @@ PREFIX = "gstreamer:"
 _F_SETPIPE_SZ = 1031  # <linux/fcntl.h>; named in Python's fcntl from 3.10 on most builds only
 _PIPE_BYTES = 1 << 20
 _LAST_WORDS = 600
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
 
 
 class GStreamerPipeline:
@@ -116,7 +118,7 @@ class GStreamerPipeline:
         lines = [line.strip() for line in self._words.decode("utf-8", "replace").splitlines() if line.strip()]
         errors = [line for line in lines if "ERROR" in line or "erroneous" in line] or lines[-2:]
         # An address in the pipeline may hold a password.
-        return re.sub(r"://[^/\s@]*@", "://", " ".join(errors))[:_LAST_WORDS]
+        return _ADDRESS.sub(lambda found: printable(found[0]), " ".join(errors))[:_LAST_WORDS]
 
     def close(self) -> None:
         child, self._child, self._first = self._child, None, None

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import re
 import socket
 import time
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import cv2
 
@@ -13,6 +14,10 @@ from edge_agent.camera.sources.capture import Capture
 from edge_agent.camera.sources.pacing import StreamClock
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
+
+_SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+_HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]+\]|[\w.-]+)(?::[0-9]*)?")
+_UNREADABLE = "the address can't be read; write special characters of the password as %XX and correct camera.source"
 
 PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 
@@ -26,9 +31,10 @@ class NetworkCamera:
     live = True
 
     def __init__(self, url: str, settings: CameraSettings) -> None:
+        """Raises CameraError if the address can't be read."""
         self._url = url
         self._settings = settings
-        self._address = urlsplit(url)
+        self._address = split(url)
         self._capture: Capture | None = None
         self._clock = StreamClock()
 
@@ -59,19 +65,22 @@ class NetworkCamera:
         # FFmpeg only says that it failed; a plain connection tells why.
         try:
             host, port = self._address.hostname, self._address.port or PORTS[self._address.scheme.lower()]
-        except ValueError as error:
-            raise CameraError(f"{self.describe()}: {error}; correct camera.source") from error
+        except ValueError:  # its words quote what it took for the port: a piece of an unescaped password
+            raise CameraError(f"{self.describe()}: {_UNREADABLE}") from None
         if not host:
             raise CameraError(f"{self.describe()}: the address names no host; correct camera.source")
         patience = self._settings.open_timeout / 2  # a name may stand for two addresses, each tried
         try:
             socket.create_connection((host, port), timeout=patience).close()
         except socket.gaierror as error:
-            raise CameraError(f"{self.describe()}: the name {host} is not known ({error.strerror})") from error
+            # Not the name itself: in an address with an unescaped password it may be a piece of that.
+            raise CameraError(f"{self.describe()}: the name in it is not known ({error.strerror})") from None
         except TimeoutError as error:
             raise CameraError(
                 f"{self.describe()}: no answer in {patience:g} s; is the camera on, and in this network?"
             ) from error
+        except UnicodeError:  # no name that could be asked for
+            raise CameraError(f"{self.describe()}: {_UNREADABLE}") from None
         except OSError as error:
             raise CameraError(f"{self.describe()}: {error.strerror or error}; is the camera on?") from error
 
@@ -90,9 +99,31 @@ class NetworkCamera:
         return printable(self._url)
 
 
+def split(url: str) -> SplitResult:
+    """The parts of an address. Raises CameraError, which quotes nothing of it, if it can't be told apart."""
+    try:
+        return urlsplit(url)
+    except ValueError:
+        raise CameraError(_UNREADABLE) from None
+
+
 def printable(source: int | str) -> str:
-    """Return a source as it may be shown: an address without user name, password and query."""
-    if isinstance(source, int) or "://" not in source:
-        return str(source)
-    address = urlsplit(source)
-    return f"{address.scheme}://{address.netloc.rpartition('@')[2]}{address.path}"
+    """Return a source as it may be shown: of an address, the scheme and the host with its port.
+
+    User and password stand before the host, or in the path or query (`/user=admin&password=…`). The text is cut,
+    not parsed: in the address that went wrong, a sign of the password was left unescaped. Where the host can't
+    be told from a piece of the password, it is left out.
+    """
+    text = str(source)
+    if text.startswith("gstreamer:"):  # an element's properties may hold them
+        return "gstreamer:…"
+    scheme, mark, rest = text.partition("://")
+    if not mark:
+        return text
+    if not _SCHEME.fullmatch(scheme):
+        return "…"
+    authority = re.split("[/?#]", rest)[0]
+    host = re.split("[/?#]", rest.rpartition("@")[2])[0]
+    # "admin:1/2@host" or "host:1/user=admin&password=2@3"?
+    doubtful = "@" in rest[len(authority) :] and _HOST.fullmatch(authority)
+    return f"{scheme}://{host if _HOST.fullmatch(host) and not doubtful else '…'}"

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from edge_agent.camera.probe import probe
-from edge_agent.camera.sources import create
+from edge_agent.camera.sources import can_wait, create
 from edge_agent.camera.sources.base import StalledError, as_image
 from edge_agent.camera.sources.network import printable
 from edge_agent.config import CameraSettings
@@ -56,11 +56,57 @@ def test_words_that_mean_nothing_are_refused_with_a_hint(source: str, word: str)
 @pytest.mark.parametrize("scheme", ["rtsp", "ftp"])
 def test_no_password_is_ever_shown(scheme: str, caplog: pytest.LogCaptureFixture) -> None:
     url = f"{scheme}://owner:s3cret@127.0.0.1:9/live?token=s3cret"
-    assert printable(url) == f"{scheme}://127.0.0.1:9/live"
+    assert printable(url) == f"{scheme}://127.0.0.1:9"
     result = probe(CameraSettings(source=url, open_timeout=1, read_timeout=1))
     assert not result.ok
     assert result.reason
     assert "s3cret" not in repr(result) + caplog.text
+
+
+@pytest.mark.parametrize(
+    ("source", "shown"),
+    [
+        ("rtsp://admin:hun/ter2@127.0.0.1:9/s", "rtsp://127.0.0.1:9"),
+        ("rtsp://admin:hun#ter2@127.0.0.1:9/s", "rtsp://127.0.0.1:9"),
+        ("rtsp://admin:hun?ter2@127.0.0.1:9/s", "rtsp://127.0.0.1:9"),
+        ("rtsp://admin:hun@ter2@127.0.0.1:9/s", "rtsp://127.0.0.1:9"),
+        ("rtsp://admin:x@hun/ter2@127.0.0.1:9/s", "rtsp://127.0.0.1:9"),
+        ("rtsp://admin:hun[ter2@127.0.0.1:9/s", "rtsp://127.0.0.1:9"),
+        ("rtsp://admin:hun]ter2@127.0.0.1:9/s", "rtsp://127.0.0.1:9"),
+        ("rtsp://127.0.0.1:9/user=admin&password=hunter2&channel=1", "rtsp://127.0.0.1:9"),
+        ("rtsp://127.0.0.1:9?user=admin&password=hunter2", "rtsp://127.0.0.1:9"),
+        ("rtsp://[::1]:9/hunter2", "rtsp://[::1]:9"),
+        # of which part the sign @ is can't be told
+        ("rtsp://127.0.0.1:9/user=admin&password=x@hunter2/1", "rtsp://…"),
+        ("rtsp://admin:9/x@hunter2", "rtsp://…"),
+        ("rtsp://admin:hunter2/s", "rtsp://…"),
+        ("rtsp://admin:hunter2", "rtsp://…"),
+        ("hunter2 rtsp://127.0.0.1:9/s", "…"),
+        ("admin:hunter2@rtsp://127.0.0.1:9/s", "…"),
+        ("gstreamer:rtspsrc user-pw=hunter2 location=rtsp://127.0.0.1:9", "gstreamer:…"),
+    ],
+)
+def test_no_part_of_a_password_is_shown_however_it_is_written(
+    source: str, shown: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert printable(source) == shown
+    result = probe(CameraSettings(source=source, open_timeout=0.5, read_timeout=0.5))
+    assert not result.ok and result.reason
+    said = repr(result) + caplog.text
+    assert not [part for part in ("hun", "ter2") if part in said], said
+
+
+@pytest.mark.parametrize("source", ["rtsp://admin:hun[ter2@10.0.0.5/s", "http://admin:hun]ter2@[10.0.0.5/s"])
+def test_an_address_that_cannot_be_split_is_explained(source: str) -> None:
+    with pytest.raises(CameraError, match="%XX") as raised:
+        create(CameraSettings(source=source))
+    assert raised.value.__cause__ is None and "hun" not in str(raised.value)
+    assert "%XX" in probe(CameraSettings(source=source)).reason
+    assert not can_wait(CameraSettings(source=source))
+
+
+def test_a_name_that_no_resolver_takes_is_explained() -> None:
+    assert "can't be read" in probe(CameraSettings(source=f"rtsp://{'a' * 70}.example/s")).reason
 
 
 def test_an_address_that_makes_no_sense_is_explained() -> None:
