@@ -70,6 +70,7 @@ class MqttOutput:
         self._inbox = Inbox()
         self._ear = _Ear(self._inbox)
         topics = Topics(device.id, settings.discovery.prefix)
+        self._availability = topics.availability
         self._link = Link(settings, client_id(settings, device.id), Will(topics.availability, OFFLINE), self._ear)
         self._worker = Worker(
             settings,
@@ -120,6 +121,8 @@ class MqttOutput:
         self._inbox.put(Wake())
         if not self._worker.join(max(0.0, deadline - farewell / 4 - time.monotonic())):
             _LOG.error("the outbox's disk hangs: the latest events may not be on it")
+            # The worker did not come to it, and the goodbye voids the will: the device would be online for ever.
+            self._link.publish(self._availability, OFFLINE, retain=True)
         self._link.stop(max(0.1, deadline - time.monotonic()))
 
     def _on_switch(self, name: str, _values: SwitchValues) -> None:
