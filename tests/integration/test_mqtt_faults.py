@@ -3,18 +3,23 @@
 from __future__ import annotations
 
 import gc
+import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from mosquitto import LOOPBACK, Gate, Mosquitto, Subscriber, wait_until
 from violations import make_notice
 
 from edge_agent.config import DeviceSettings, MqttSettings
+from edge_agent.outputs.mqtt import client
 from edge_agent.outputs.mqtt.check import probe
 from edge_agent.outputs.mqtt.output import MqttOutput
+from edge_agent.outputs.mqtt.store import Store
 from edge_agent.outputs.switches import Switches
 
 pytestmark = pytest.mark.broker
@@ -141,3 +146,64 @@ def test_a_flood_of_commands_does_not_stop_the_events(watch: Subscriber, mqtt_ou
     output.handle(make_notice())
     watch.wait(lambda: watch.violations(), "the event")
     wait_until(lambda: output.stats().depth == 0, "acknowledged")
+
+
+def test_a_disk_that_hangs_at_the_stop_leaves_no_device_online(
+    watch: Subscriber, mqtt_output: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The goodbye voids the will: without `offline` before it, a dead device would be retained as online."""
+    output = mqtt_output(watch._port)
+    wait_until(lambda: [m.payload for m in watch.on("/availability")] == [b"online"], "online")
+    hangs, release, change = threading.Event(), threading.Event(), Store.change
+
+    def slow(store: Store, **what: Any) -> None:
+        hangs.set()
+        release.wait(20)
+        change(store, **what)
+
+    monkeypatch.setattr(Store, "change", slow)
+    output.handle(make_notice())
+    assert hangs.wait(20)
+    began = time.monotonic()
+    output.stop(1.0)
+    took = time.monotonic() - began
+    try:
+        watch.wait(lambda: watch.on("/availability")[-1].payload == b"offline", "offline", 5)
+        newcomer = Subscriber(watch._port)
+        newcomer.wait(lambda: newcomer.on("/availability"), "what is retained")
+        newcomer.close()
+        assert [(m.payload, m.retained) for m in newcomer.on("/availability")] == [(b"offline", True)]
+        assert took < 1.5
+    finally:
+        release.set()
+        output.stop(5)
+
+
+def test_a_password_that_is_no_text_is_said_and_can_be_mended(
+    watch: Subscriber, mqtt_output: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("EDGE_AGENT_MQTT_PASSWORD", os.fsdecode(b"p\xe4ss"))
+    output = mqtt_output(watch._port, username="door", refused_retry=0.2)
+    wait_until(lambda: "UTF-8" in (output.stats().reason or ""), "the reason")
+    monkeypatch.setenv("EDGE_AGENT_MQTT_PASSWORD", "pass")
+    wait_until(lambda: output.stats().connected, "connected")
+
+
+def test_no_fault_in_the_link_ends_it(
+    watch: Subscriber, mqtt_output: Make, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[int] = []
+    build = client.build_client
+
+    def fault(*arguments: Any) -> client.Client:
+        tries.append(1)
+        if len(tries) < 4:
+            raise RuntimeError("can't start new thread")
+        return build(*arguments)
+
+    monkeypatch.setattr(client, "build_client", fault)
+    output = mqtt_output(watch._port, refused_retry=0.1)
+    wait_until(lambda: len(tries) == 1, "the first try")
+    wait_until(lambda: "RuntimeError" in (output.stats().reason or ""), "the reason")
+    wait_until(lambda: output.stats().connected, "connected")
+    assert [record.levelname for record in caplog.records if "a fault" in record.message] == ["ERROR"], "once"

@@ -132,7 +132,14 @@ class Link:
     def _run(self) -> None:
         pause = self._settings.reconnect_min
         while not self._stopping.is_set():
-            end = self._connect_once()
+            try:
+                end = self._connect_once()
+            except Exception as error:  # whatever it is may pass: without this thread nothing would be sent again
+                # its kind alone: the words of an error may quote a password, and the reason goes into the status
+                end = _End(f"a fault in the connection ({type(error).__name__}): see the log", slow=True)
+                if end.reason != self._logged:
+                    _LOG.error("MQTT: a fault in the connection", exc_info=True)
+                    self._logged = end.reason
             self._session = None
             if self._stopping.is_set():
                 break

@@ -20,7 +20,7 @@ def resolve(settings: MqttSettings, environment: Mapping[str, str] | None = None
     The user: `mqtt.username`, else the credential `mqtt_username`, else EDGE_AGENT_MQTT_USERNAME.
 
     Raises:
-        ConfigError: the file can't be read, or there is a password without a user.
+        ConfigError: the file can't be read, there is a password without a user, or one of them is no text.
     """
     env = os.environ if environment is None else environment
     password = None
@@ -31,6 +31,10 @@ def resolve(settings: MqttSettings, environment: Mapping[str, str] | None = None
     username = settings.username or _credential(env, "mqtt_username") or env.get(USERNAME_VARIABLE) or None
     if password is not None and username is None:
         raise ConfigError("there is a password for the broker but no user: set mqtt.username")
+    for what, text in (("user", username), ("password", password)):
+        # Bytes of the environment that are no UTF-8 arrive as lone surrogates. Not quoted: it may be the password.
+        if text is not None and any("\ud800" <= sign <= "\udfff" for sign in text):
+            raise ConfigError(f"the {what} for the broker is no UTF-8 text")
     return username, password
 
 
