@@ -203,7 +203,7 @@ class Outbox:
         if self._store is not None:
             self._write(self._store)
 
-    def _write(self, store: Store) -> None:
+    def _write(self, store: Store, *, fresh: bool = False) -> None:
         counters = (
             ("next_seq", self._next),
             ("dropped", self.dropped),
@@ -212,7 +212,11 @@ class Outbox:
         try:
             store.change(add=tuple(self._memory.values()), remove=tuple(self._gone), counters=counters)
         except DamagedError as error:
-            self._begin_anew(error)
+            if fresh:  # a disk that damages a new file at once is tried again later, not for ever
+                self._close_store()
+                self._fail(error)
+            else:
+                self._begin_anew(error)
             return
         except (sqlite3.Error, OSError) as error:
             self._fail(error)
@@ -254,7 +258,7 @@ class Outbox:
         self._note = f"the file was damaged and set aside as {aside.name}; {len(saved)} messages were saved"
         _LOG.error("outbox: %s (%s)", self._note, damage)
         self._store = store
-        self._write(store)
+        self._write(store, fresh=True)
 
     def _close_store(self) -> None:
         """Close the file; what is in it alone is out of reach until it opens again."""

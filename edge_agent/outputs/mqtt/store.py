@@ -87,6 +87,8 @@ class Store:
         with _damage():
             rows = self._db.execute("SELECT seq, picture, length(body) FROM message ORDER BY seq").fetchall()
             counters = dict(self._db.execute("SELECT name, value FROM counter").fetchall())
+        if not all(isinstance(value, int) for value in counters.values()):
+            raise DamagedError("a counter is no number")
         return [(seq, bool(picture), length + ROW_OVERHEAD) for seq, picture, length in rows], counters
 
     def change(
@@ -120,25 +122,32 @@ class Store:
             rows = self._db.execute(
                 f"SELECT {_COLUMNS} FROM message WHERE seq IN ({marks}) ORDER BY seq", list(seqs)
             ).fetchall()
-        return [_entry(row) for row in rows]
+        entries = [entry for row in rows if (entry := _sound_entry(row)) is not None]
+        if len(entries) < len(rows):
+            raise DamagedError("a message holds values of other types")
+        return entries
 
     def close(self) -> None:
         self._db.close()
 
 
 def salvage(path: Path) -> tuple[list[Entry], dict[str, int]]:
-    """What can still be read of a damaged file: from its start up to the damage, and from its end back to it."""
+    """What can still be read of a damaged file: from its start up to the damage, and from its end back to it.
+
+    A text that is none any more is taken as well as it can be, and the columns by their places, not their names.
+    """
     found: dict[int, Entry] = {}
     counters: dict[str, int] = {}
     try:
         db = sqlite3.connect(path, isolation_level=None)
     except sqlite3.Error:
         return [], {}
+    db.text_factory = lambda raw: raw.decode("utf-8", "replace")
     try:
         for direction in ("ASC", "DESC"):
             try:
-                for row in db.execute(f"SELECT {_COLUMNS} FROM message ORDER BY seq {direction}"):
-                    entry = _sound_entry(row)
+                for row in db.execute(f"SELECT rowid, * FROM message ORDER BY rowid {direction}"):
+                    entry = _sound_entry((row[0], *row[2:]))  # the number is the row's own
                     if entry is not None:
                         found.setdefault(entry.seq, entry)
             except sqlite3.Error as error:
@@ -172,13 +181,10 @@ def set_aside(path: Path, now: datetime) -> Path:
     return aside
 
 
-def _entry(row: tuple[int, int, bytes, str, float, int]) -> Entry:
-    seq, picture, body, boot_id, monotonic, clock_synced = row
-    return Entry(seq, bool(picture), bytes(body), boot_id, monotonic, bool(clock_synced))
-
-
 def _sound_entry(row: tuple[object, ...]) -> Entry | None:
-    """The entry, if a damaged file gave every value in its type."""
+    """The entry, if the file gave every value in its type."""
+    if len(row) != 6:
+        return None
     seq, picture, body, boot_id, monotonic, clock_synced = row
     sound = (
         isinstance(seq, int)
@@ -189,18 +195,51 @@ def _sound_entry(row: tuple[object, ...]) -> Entry | None:
     )
     if not sound:
         return None
-    return _entry((seq, bool(picture), body, boot_id, monotonic, bool(clock_synced)))  # type: ignore[arg-type]
+    return Entry(seq, bool(picture), body, boot_id, monotonic, bool(clock_synced))  # type: ignore[arg-type]
+
+
+_DISK_CODES = frozenset({3, 5, 6, 7, 8, 9, 10, 13, 14, 15})
+"""https://www.sqlite.org/rescode.html: no permission, busy, locked, out of memory, read-only, interrupted, I/O
+error, full, can't be opened, locking protocol."""
+_DISK_WORDS = (
+    "full",
+    "readonly",
+    "read-only",
+    "locked",
+    "busy",
+    "i/o error",
+    "unable to open",
+    "out of memory",
+    "interrupted",
+    "locking protocol",
+    "permission",
+)
+
+
+def _is_damage(error: BaseException | None) -> bool:
+    """Whether the file itself is to blame, so that a new one would mend it.
+
+    Whatever is not known to come from the disk is taken for damage: SQLite has many words for what a flipped bit
+    does, and a file taken for sound with such a row would never be read beyond it again.
+    """
+    if not isinstance(error, sqlite3.DatabaseError):
+        return False
+    if isinstance(error, sqlite3.ProgrammingError | sqlite3.IntegrityError):  # this program's own fault
+        return False
+    code = getattr(error, "sqlite_errorcode", None)  # from Python 3.11 on, and only where SQLite itself complains
+    if isinstance(code, int):
+        return code & 0xFF not in _DISK_CODES
+    text = str(error).lower()
+    # the first quotes what is in the column, which may be any word
+    return text.startswith("could not decode") or not any(word in text for word in _DISK_WORDS)
 
 
 class _damage:  # noqa: N801 - used as a statement
-    """Turns SQLite's words for a corrupt file into `DamagedError`; other errors pass."""
+    """Turns what SQLite says of a corrupt file into `DamagedError`; other errors pass."""
 
     def __enter__(self) -> None:
         return None
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: object) -> None:
-        # sqlite_errorcode exists from Python 3.11 on: by the class and the text for 3.10
-        if isinstance(error, sqlite3.DatabaseError) and (
-            type(error) is sqlite3.DatabaseError or "malformed" in str(error) or "not a database" in str(error)
-        ):
+        if _is_damage(error):
             raise DamagedError(str(error)) from error

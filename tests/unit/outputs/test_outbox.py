@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import tempfile
 from datetime import datetime, timezone
@@ -13,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from edge_agent.outputs.mqtt.backlog import Backlog, SequenceMark
 from edge_agent.outputs.mqtt.clock import Clock
 from edge_agent.outputs.mqtt.outbox import DISK_RETRY, Draft, Outbox
-from edge_agent.outputs.mqtt.store import ROW_OVERHEAD, DamagedError, Entry, Store, salvage, set_aside
+from edge_agent.outputs.mqtt.store import ROW_OVERHEAD, DamagedError, Entry, Store, _damage, salvage, set_aside
 
 CAP = 1_000_000
 
@@ -199,6 +200,88 @@ def test_damage_while_running_is_survived(tmp_path: Path) -> None:
     assert [e.seq for e in left] == sorted({e.seq for e in left})
     assert "damaged" in (outbox.alarm or "")
     outbox.close()
+
+
+def flip(path: Path, before: bytes, after: bytes) -> None:
+    data = path.read_bytes()
+    assert data.count(before) == 1 and len(before) == len(after)
+    path.write_bytes(data.replace(before, after))
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (b"body 3boot", b"body 3\xe2oot"),  # the text is no UTF-8 any more
+        (b"monotonic REAL", b"mono4onic REAL"),  # no such column
+    ],
+)
+def test_a_flipped_bit_that_quick_check_does_not_see_costs_nothing(
+    tmp_path: Path, before: bytes, after: bytes
+) -> None:
+    path = tmp_path / "o"
+    outbox = Outbox(path, CAP, clock=Ticking().clock())
+    outbox.append([event(b"body %d" % number) for number in range(1, 6)])
+    outbox.delivered(5)
+    outbox.close()
+    flip(path, before, after)
+    outbox = Outbox(path, CAP, clock=Ticking().clock())
+    outbox.append([event(b"after")])
+    assert bodies(outbox) == [b"body 1", b"body 2", b"body 3", b"body 4", b"after"]
+    assert "damaged" in (outbox.alarm or "")
+    assert [entry.seq for entry in outbox.pending(limit=9)] == [1, 2, 3, 4, 6]
+    outbox.close()
+
+
+def test_a_row_of_other_types_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "o"
+    outbox = Outbox(path, CAP)
+    outbox.append([event(b"a"), event(b"b")])
+    outbox.close()
+    with contextlib.closing(sqlite3.connect(path)) as db, db:
+        db.execute("UPDATE message SET body = 'text' WHERE seq = 1")
+        db.execute("UPDATE counter SET value = 'x' WHERE name = 'dropped'")
+    outbox = Outbox(path, CAP)
+    assert bodies(outbox) == [b"b"]
+    assert "damaged" in (outbox.alarm or "")
+    outbox.close()
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "damaged"),
+    [
+        (sqlite3.OperationalError("Could not decode to UTF-8 column 'boot_id' with text 'x'"), None, True),
+        (sqlite3.OperationalError("no such column: monotonic"), 1, True),
+        (sqlite3.DatabaseError("database disk image is malformed"), None, True),
+        (sqlite3.DatabaseError("file is not a database"), 26, True),
+        (sqlite3.OperationalError("database or disk is full"), None, False),
+        (sqlite3.OperationalError("attempt to write a readonly database"), None, False),
+        (sqlite3.OperationalError("database is locked"), None, False),
+        (sqlite3.OperationalError("database table is locked"), None, False),
+        (sqlite3.OperationalError("disk I/O error"), None, False),
+        (sqlite3.OperationalError("unable to open database file"), None, False),
+        (sqlite3.OperationalError("in other words"), 13, False),
+        (sqlite3.OperationalError("in other words"), 10 | 1 << 8, False),
+        (sqlite3.OperationalError("in other words"), 5, False),
+        # not the file's fault but this program's: a new file would not help
+        (sqlite3.ProgrammingError("Cannot operate on a closed database."), None, False),
+        (sqlite3.IntegrityError("NOT NULL constraint failed: message.body"), 19, False),
+    ],
+)
+def test_what_is_damage_and_what_the_disk(error: sqlite3.Error, code: int | None, damaged: bool) -> None:
+    if code is not None:
+        error.sqlite_errorcode = code
+    with pytest.raises(DamagedError if damaged else type(error)), _damage():
+        raise error
+
+
+def test_a_disk_that_damages_every_file_at_once_is_not_tried_for_ever(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = Outbox(tmp_path / "o", CAP)
+    failing(monkeypatch, DamagedError("malformed"))
+    outbox.append([event(b"a")])
+    assert bodies(outbox) == [b"a"]
+    assert "memory" in (outbox.alarm or "")
 
 
 def test_numbers_go_on_after_the_file_was_lost(tmp_path: Path) -> None:
