@@ -89,8 +89,9 @@ def _devices(settings: Settings) -> Iterator[CheckLine]:
     yield CheckLine("buzzer", "ok" if buzzer.ok else "warn", buzzer.detail, buzzer.hint or "")
     if settings.mqtt.enabled:
         from edge_agent.outputs.mqtt.check import probe as probe_broker
+        from edge_agent.outputs.mqtt.credentials import with_system_password
 
-        yield probe_broker(settings.mqtt, settings.device)
+        yield probe_broker(with_system_password(settings.mqtt), settings.device)
     else:
         yield CheckLine("broker", "ok", "MQTT is switched off in the configuration")
     yield from _extras(settings)

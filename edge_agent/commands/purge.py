@@ -21,8 +21,9 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     from edge_agent.outputs.mqtt.check import purge_discovery
+    from edge_agent.outputs.mqtt.credentials import with_system_password
 
     settings = load_settings(options)
-    purge_discovery(settings.mqtt, settings.device)
+    purge_discovery(with_system_password(settings.mqtt), settings.device)
     print(f"{settings.device.id} is removed from Home Assistant")
     return 0

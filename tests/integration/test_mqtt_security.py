@@ -23,7 +23,9 @@ from mosquitto import (
 )
 from violations import JPEG, make_notice
 
+from edge_agent.cli import main
 from edge_agent.config import DeviceSettings, MqttSettings
+from edge_agent.outputs.mqtt import credentials
 from edge_agent.outputs.mqtt.check import BrokerError, probe, purge_discovery
 from edge_agent.outputs.mqtt.output import MqttOutput
 from edge_agent.outputs.mqtt.payloads import StatusPayload
@@ -155,6 +157,25 @@ def owner(strict: Mosquitto) -> Iterator[Subscriber]:
     watch = Subscriber(strict.port, username="owner", password="owner")
     yield watch
     watch.close()
+
+
+def test_check_and_purge_by_hand_find_the_installed_password(
+    strict: Mosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    secret = tmp_path / "mqtt_password"
+    secret.write_text("geheim\n")
+    monkeypatch.setattr(credentials, "SYSTEM_PASSWORD", secret)
+    for name in ("CREDENTIALS_DIRECTORY", credentials.PASSWORD_VARIABLE, credentials.USERNAME_VARIABLE):
+        monkeypatch.delenv(name, raising=False)
+    config = tmp_path / "config.yaml"
+    config.write_text(
+        f"device: {{id: door}}\ncamera: {{source: test}}\nbuzzer: {{driver: simulated}}\n"
+        f"mqtt: {{host: 127.0.0.1, port: {strict.port}, username: door}}\nservice: {{state_dir: {tmp_path}}}\n"
+    )
+    main(["check", "--json", "-c", str(config)])
+    checks = {line["name"]: line for line in json.loads(capsys.readouterr().out)["checks"]}
+    assert checks["broker"]["status"] == "ok", checks["broker"]
+    assert main(["purge-discovery", "-c", str(config)]) == 0
 
 
 @pytest.mark.parametrize("protocol", ["3.1.1", "5"])

@@ -11,6 +11,8 @@ from edge_agent.errors import ConfigError
 
 PASSWORD_VARIABLE = "EDGE_AGENT_MQTT_PASSWORD"
 USERNAME_VARIABLE = "EDGE_AGENT_MQTT_USERNAME"
+SYSTEM_PASSWORD = Path("/etc/edge-agent/mqtt_password")
+"""Where the installer keeps it; the units load it as their credential `mqtt_password`."""
 
 
 def resolve(settings: MqttSettings, environment: Mapping[str, str] | None = None) -> tuple[str | None, str | None]:
@@ -36,6 +38,22 @@ def resolve(settings: MqttSettings, environment: Mapping[str, str] | None = None
         if text is not None and any("\ud800" <= sign <= "\udfff" for sign in text):
             raise ConfigError(f"the {what} for the broker is no UTF-8 text")
     return username, password
+
+
+def with_system_password(
+    settings: MqttSettings, environment: Mapping[str, str] | None = None, path: Path | None = None
+) -> MqttSettings:
+    """The settings with which a command run by hand gets the password that systemd hands to the service.
+
+    That is the file at `path` (None: `SYSTEM_PASSWORD`), if it can be read and no other password is configured.
+    """
+    env = os.environ if environment is None else environment
+    path = path or SYSTEM_PASSWORD
+    configured = settings.password_file or env.get("CREDENTIALS_DIRECTORY") or env.get(PASSWORD_VARIABLE)
+    # whoever may not read it, as nobody but root may, goes on without
+    if configured or not os.access(path, os.R_OK):
+        return settings
+    return settings.model_copy(update={"password_file": path})
 
 
 def _credential(env: Mapping[str, str], name: str) -> str | None:

@@ -18,7 +18,7 @@ from edge_agent.errors import ConfigError
 from edge_agent.outputs.mqtt import inbox as inbox_module
 from edge_agent.outputs.mqtt.clock import Clock, clock_synced, kernel_clock_synced, read_boot_id, timesyncd_synced
 from edge_agent.outputs.mqtt.commands import parse, state_text
-from edge_agent.outputs.mqtt.credentials import resolve
+from edge_agent.outputs.mqtt.credentials import SYSTEM_PASSWORD, resolve, with_system_password
 from edge_agent.outputs.mqtt.factory import build_client, explain_error
 from edge_agent.outputs.mqtt.inbox import Inbox, Notice, Wake
 from edge_agent.outputs.mqtt.outbox import Draft, Outbox
@@ -54,6 +54,27 @@ def test_a_password_file_that_cannot_be_read_is_named(tmp_path: Path) -> None:
 def test_a_password_without_a_user_is_refused() -> None:
     with pytest.raises(ConfigError, match=r"mqtt\.username"):
         resolve(MqttSettings(), {"EDGE_AGENT_MQTT_PASSWORD": "x"})
+
+
+def test_a_command_by_hand_finds_the_password_that_systemd_hands_the_service(tmp_path: Path) -> None:
+    path = tmp_path / "mqtt_password"
+    path.write_text("the installer's\n")
+    settings = MqttSettings(username="door")
+    assert resolve(with_system_password(settings, {}, path), {}) == ("door", "the installer's")
+    for env in ({"CREDENTIALS_DIRECTORY": str(tmp_path)}, {"EDGE_AGENT_MQTT_PASSWORD": "mine"}):
+        assert with_system_password(settings, env, path) is settings
+    named = MqttSettings(username="door", password_file=tmp_path / "other")
+    assert with_system_password(named, {}, path) is named
+    assert with_system_password(settings, {}, tmp_path / "none") is settings
+    assert with_system_password(settings, {}, path / "below a file") is settings
+    path.write_text("")
+    assert resolve(with_system_password(settings, {}, path), {}) == ("door", None), "as the service takes it"
+
+
+def test_it_is_the_file_that_the_units_load() -> None:
+    for unit in ("edge-agent.service", "edge-agent@.service"):
+        text = (Path(__file__).parents[3] / "systemd" / unit).read_text()
+        assert f"LoadCredential=mqtt_password:{SYSTEM_PASSWORD}\n" in text
 
 
 def test_an_encrypted_key_does_not_ask_for_its_password(tmp_path: Path) -> None:
