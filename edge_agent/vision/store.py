@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import logging
 import os
@@ -21,17 +22,22 @@ _log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
 _MAX_BYTES = 200_000_000
 _NETWORK_TIMEOUT = 30.0
+_PACKAGE = Path(__file__).resolve().parents[1]
+
+SYSTEM_PREFIX = Path("/opt/edge-agent")
+"""Where the installer puts the program, each version into a folder of its own."""
+SYSTEM_MODELS = Path("/var/lib/edge-agent/models")
+"""Where those fetched for an installed program are kept: they outlive its versions, and every instance has them."""
 
 
-def bundled_directory() -> Path:
+def bundled_directory(package: Path = _PACKAGE) -> Path:
     """The models folder that came with the program: inside the wheel, or at the top of a checkout."""
-    package = Path(__file__).resolve().parents[1]
     inside = package / "models"
     return inside if (inside / "manifest.yaml").is_file() else package.parent / "models"
 
 
 def fetched_directory() -> Path:
-    """Where fetched models are kept when the program's own folder can't be written.
+    """Where fetched models are kept when the program's own folder can't be written and it is not installed.
 
     $STATE_DIRECTORY (set by systemd), else $XDG_DATA_HOME, else ~/.local/share (XDG base directory spec).
     """
@@ -60,8 +66,30 @@ class ModelStore:
     `directory` replaces the bundled folder (setting `vision.models_dir`); it needs a manifest.yaml too.
     """
 
-    def __init__(self, directory: Path | None = None) -> None:
-        self._directories = (directory,) if directory else (bundled_directory(), fetched_directory())
+    def __init__(
+        self,
+        directory: Path | None = None,
+        *,
+        package: Path = _PACKAGE,
+        prefix: Path = SYSTEM_PREFIX,
+        shared: Path = SYSTEM_MODELS,
+    ) -> None:
+        """`package`: the running program; if it lies below `prefix`, models are fetched to `shared`.
+
+        Raises ModelError if there is no manifest, or one that can't be read.
+        """
+        self._installed = directory is None and package.is_relative_to(prefix)
+        self._directories: tuple[Path, ...]
+        self._targets: tuple[Path, ...]
+        if directory:
+            self._directories = self._targets = (directory,)
+        elif self._installed:
+            own = fetched_directory()
+            self._directories = tuple(dict.fromkeys((bundled_directory(package), shared, own)))
+            # Not into the program's folder: the next version would have to do without, and be undone for it.
+            self._targets = (shared,)
+        else:
+            self._directories = self._targets = (bundled_directory(package), fetched_directory())
         self.manifest: Manifest = read(self._directories[0])
 
     def entry(self, name: str) -> ModelEntry:
@@ -102,19 +130,23 @@ class ModelStore:
                 continue
             if not file.fetch:
                 raise ModelError(f"{problem}\n{file.file} comes with the program and can't be fetched")
-            fetched.append(self._fetch_file(file))
+            # Fetched by root, read by the service's user, whatever root's umask.
+            with _umask(0o022) if self._installed else contextlib.nullcontext():
+                fetched.append(self._fetch_file(file))
         return fetched
 
     def _check(self, entry: ModelEntry, file: ModelFile) -> tuple[Path | None, str | None]:
-        path = next((d / file.file for d in self._directories if (d / file.file).is_file()), None)
+        paths = [d / file.file for d in self._directories if _is_file(d / file.file)]
         mend = "install edge-agent again" if entry.bundled else f"run: edge-agent models fetch {entry.name}"
-        if path is None:
+        if not paths:
             expected = self._directories[0] / file.file
             return None, f"{expected}: missing; expected {_pin(file)}, found no file; {mend}"
-        found = _hash(path, file)
-        if found != (file.sha256 or file.git_blob_sha1):
-            return path, f"{path}: altered or truncated; expected {_pin(file)}, found {found}; {mend}"
-        return path, None
+        hashes = []
+        for path in paths:  # an altered one hides no sound one
+            hashes.append(_hash(path, file))
+            if hashes[-1] == (file.sha256 or file.git_blob_sha1):
+                return path, None
+        return paths[0], f"{paths[0]}: altered or truncated; expected {_pin(file)}, found {hashes[0]}; {mend}"
 
     def _fetch_file(self, file: ModelFile) -> Path:
         target = self._writable_directory() / file.file
@@ -138,14 +170,33 @@ class ModelStore:
         raise ModelError(f"{file.file} could not be fetched:\n  " + "\n  ".join(failures))
 
     def _writable_directory(self) -> Path:
-        for directory in self._directories:
+        for directory in self._targets:
             try:
                 directory.mkdir(parents=True, exist_ok=True)
             except OSError:
                 continue
             if os.access(directory, os.W_OK):
                 return directory
-        raise ModelError(f"none of {', '.join(map(str, self._directories))} can be written; run as its owner")
+        places = ", ".join(map(str, self._targets))
+        if self._installed:
+            raise ModelError(f"{places} can't be written; run: sudo edge-agent models fetch")
+        raise ModelError(f"none of {places} can be written; run as its owner")
+
+
+@contextlib.contextmanager
+def _umask(mask: int) -> Iterator[None]:
+    before = os.umask(mask)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError:  # the service's folder is closed to others
+        return False
 
 
 def _pin(file: ModelFile) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from pathlib import Path
 
 import pytest
@@ -105,3 +106,67 @@ def test_what_comes_with_the_program_is_unaltered() -> None:
     states = [state for state in ModelStore(bundled_directory()).states() if state.bundled]
     assert states
     assert [state.problem for state in states] == [None] * len(states)
+
+
+@pytest.fixture
+def installed(directory: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Path]:
+    """A program as the installer lays it out, with its models inside; `ModelStore`'s arguments."""
+    prefix = tmp_path / "opt"
+    package = prefix / "venvs" / "1" / "lib" / "python3" / "site-packages" / "edge_agent"
+    package.mkdir(parents=True)
+    directory.rename(package / "models")
+    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("STATE_DIRECTORY", raising=False)
+    return {"package": package, "prefix": prefix, "shared": tmp_path / "var" / "models"}
+
+
+def test_what_an_installed_program_fetches_outlives_its_version(
+    installed: dict[str, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = os.umask(0o077)
+    try:
+        (path,) = ModelStore(**installed).fetch("fetched")
+    finally:
+        os.umask(before)
+    assert path == installed["shared"] / "f.bin"
+    assert path.stat().st_mode & 0o777 == 0o644, "the service is another user"
+    assert path.parent.stat().st_mode & 0o777 == 0o755
+    # the next version, in the service of another instance
+    package = Path(str(installed["package"]).replace("venvs/1", "venvs/2"))
+    package.parent.mkdir(parents=True)
+    installed["package"].rename(package)
+    monkeypatch.setenv("STATE_DIRECTORY", str(tmp_path / "var" / "back-door"))
+    assert ModelStore(**{**installed, "package": package}).paths("fetched") == (path,)
+
+
+def test_an_altered_copy_hides_no_sound_one(installed: dict[str, Path]) -> None:
+    (installed["package"] / "models" / "f.bin").write_bytes(b"torn")
+    store = ModelStore(**installed)
+    with pytest.raises(ModelError, match="altered or truncated"):
+        store.paths("fetched")
+    (path,) = store.fetch("fetched")
+    assert store.paths("fetched") == (path,)
+
+
+def test_who_may_not_fetch_for_the_service_is_told_how(
+    installed: dict[str, Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    installed["shared"].parent.write_text("in the way")
+    with pytest.raises(ModelError, match="sudo edge-agent models fetch"):
+        ModelStore(**installed).fetch("fetched")
+    # The state belongs to the service's user, and others may not even look into it.
+    real = Path.is_file
+
+    def is_file(path: Path) -> bool:
+        if path.is_relative_to(installed["shared"]):
+            raise PermissionError(13, "Permission denied")
+        return real(path)
+
+    monkeypatch.setattr(Path, "is_file", is_file)
+    with pytest.raises(ModelError, match="found no file"):
+        ModelStore(**installed).paths("fetched")
+
+
+def test_elsewhere_nothing_goes_to_the_systems_folder(installed: dict[str, Path], tmp_path: Path) -> None:
+    elsewhere = {**installed, "prefix": tmp_path / "other"}
+    assert ModelStore(**elsewhere).fetch("fetched") == [installed["package"] / "models" / "f.bin"]
