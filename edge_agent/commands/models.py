@@ -5,8 +5,13 @@ from __future__ import annotations
 import argparse
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from edge_agent.commands.common import Commands
+from edge_agent.errors import EXIT_FAILURE, ModelError
+
+if TYPE_CHECKING:
+    from edge_agent.vision.store import ModelStore
 
 
 def register(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -33,13 +38,24 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
     fetch.set_defaults(run=_fetch)
 
 
+def _store(options: argparse.Namespace) -> ModelStore | None:
+    """None, after saying why, if there is none: a ModelError would end with the code of a broken service."""
+    from edge_agent.vision.store import ModelStore
+
+    try:
+        return ModelStore(options.dir)
+    except ModelError as error:
+        print(f"edge-agent: {error}", file=sys.stderr)
+        return None
+
+
 def _list(options: argparse.Namespace) -> int:
     from rich.console import Console
     from rich.table import Table
 
-    from edge_agent.vision.store import ModelStore
-
-    store = ModelStore(options.dir)
+    store = _store(options)
+    if store is None:
+        return EXIT_FAILURE
     table = Table("model", "role", "file", "kB", "licence", "state", box=None)
     for state in store.states():
         entry = store.entry(state.model)
@@ -51,10 +67,11 @@ def _list(options: argparse.Namespace) -> int:
 
 
 def _verify(options: argparse.Namespace) -> int:
-    from edge_agent.vision.store import ModelStore
-
+    store = _store(options)
+    if store is None:
+        return EXIT_FAILURE
     bad = 0
-    for state in ModelStore(options.dir).states():
+    for state in store.states():
         if state.problem is None:
             print(f"ok       {state.path}")
         elif state.path is None and not state.bundled:
@@ -62,14 +79,13 @@ def _verify(options: argparse.Namespace) -> int:
         else:
             bad += 1
             print(f"bad      {state.problem}", file=sys.stderr)
-    return 1 if bad else 0
+    return EXIT_FAILURE if bad else 0
 
 
 def _fetch(options: argparse.Namespace) -> int:
-    from edge_agent.errors import EXIT_FAILURE, ModelError
-    from edge_agent.vision.store import ModelStore
-
-    store = ModelStore(options.dir)
+    store = _store(options)
+    if store is None:
+        return EXIT_FAILURE
     for name in options.names or ["res10"]:
         try:
             fetched = store.fetch(name)

@@ -77,6 +77,14 @@ def test_models_are_listed_and_verified(capsys: pytest.CaptureFixture[str]) -> N
     assert main(["models", "verify"]) == 0
 
 
+@pytest.mark.parametrize("action", ["list", "verify", "fetch"])
+def test_models_of_a_folder_that_is_not_there_exit_1(
+    action: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["models", "--dir", str(tmp_path / "none"), action]) == 1
+    assert "manifest.yaml" in capsys.readouterr().err
+
+
 def test_an_altered_model_fails_the_check(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from edge_agent.vision.store import bundled_directory
 
