@@ -4,23 +4,29 @@
 #   usage: install.sh [install|upgrade|rollback] [WHEEL] [OPTION ...]
 #
 #   install    (default) everything: user, venv, configuration, units; an installed service is upgraded
-#   upgrade    a new venv beside the old one; returns to the old one by itself unless the new one is READY in time
+#   upgrade    a new venv beside the old one; returns to the old one by itself unless the new one is READY in time,
+#              or when it is interrupted
 #   rollback   back to the version before
+#
+# The first installation enables edge-agent.service. Later ones leave enabled what is enabled and disabled what is
+# not: they try the new version with each unit that runs or is enabled, and start the latter.
 #
 #   WHEEL                   install this edge_agent-*.whl, what it depends on from PyPI
 #   --wheelhouse DIR        install from the wheels in DIR, without network    [wheels/ beside this script, if there]
 #   --source DIR            install from a checkout, its dependencies from PyPI        [the checkout of this script]
 #   --extras A,B            optional parts: pi, jetson, web                            [pi on a Pi, jetson on a Jetson]
+#                           left out: those of the wheelhouse and those installed before
 #   --python FILE           the Python to use, 3.10 or later                                              [python3]
 #   --system-site-packages  let the venv see the system's Python packages: for picamera2, python3-lgpio or the
 #                           system's OpenCV; kept at an upgrade
 #   --ready SECONDS         how long a new version may take to be READY                                        [60]
-#   --no-start              neither enable nor start anything
+#   --no-start              neither enable anything nor start what does not run
 #   --dry-run               only say what would be done
 #
 # Layout: /opt/edge-agent/venvs/ID, with `current` and `previous` pointing into it; /etc/edge-agent/config.yaml;
 # /etc/edge-agent/mqtt_password (root, 0600); state in /var/lib/edge-agent.
 set -euo pipefail
+umask 022                                        # the service's user must be able to read the program and its settings
 
 PREFIX=/opt/edge-agent CONF=/etc/edge-agent UNITS=/etc/systemd/system
 HERE=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -93,14 +99,22 @@ board_extras() {
 
 venv_of() { readlink -f "$PREFIX/$1" 2>/dev/null || true; }   # current|previous -> folder, or nothing
 assets_of() { compgen -G "$1/lib/python3*/site-packages/edge_agent/assets" | head -1; }
+is_dir() { [ -n "$1" ] && [ -d "$1" ]; }
 version_of() { "$1/bin/python" -I -c 'from importlib.metadata import version; print(version("edge-agent"))'; }
+
+wanted_extras() {   # in alphabetical order, with commas
+  if [ "$EXTRAS" != auto ]; then echo "$EXTRAS"
+  elif [ -e "$OLD/extras" ] || [ -e "${WHEELHOUSE:-/nowhere}/extras" ]; then
+    cat "$OLD/extras" ${WHEELHOUSE:+"$WHEELHOUSE/extras"} 2>/dev/null || true
+  else board_extras; fi | tr -s ',[:space:]' '\n' | sed '/^$/d' | sort -u | paste -sd,
+}
 
 # ---------------------------------------------------------------- a venv, complete before anything points to it
 build_venv() {   # sets NEW: a new venv, or the old one when it was made from the very same wheel
-  local id extras=$EXTRAS what option=() origin=
+  local id extras what option=() origin=
   id=$(date -u +%Y%m%dT%H%M%SZ)-$$
   NEW=$PREFIX/venvs/$id
-  [ "$extras" != auto ] || extras=$(board_extras)
+  extras=$(wanted_extras)
   [ ! -d "$OLD" ] || ! grep -qi 'include-system-site-packages = true' "$OLD/pyvenv.cfg" || SYSTEM_SITE=1
   [ -z "$WHEELHOUSE" ] || option=(--no-index --find-links "$WHEELHOUSE")
   if [ -n "$WHEEL" ]; then
@@ -121,7 +135,10 @@ build_venv() {   # sets NEW: a new venv, or the old one when it was made from th
   run "$NEW/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir ${option[@]+"${option[@]}"} \
     "$what${extras:+[$extras]}"
   run "$NEW/bin/edge-agent" --version
-  [ -n "$DRY" ] || printf '%s\n' "$origin" >"$NEW/origin"
+  if [ -z "$DRY" ]; then
+    printf '%s\n' "$origin" >"$NEW/origin"
+    printf '%s\n' "$extras" >"$NEW/extras"
+  fi
   trap - EXIT
 }
 
@@ -137,6 +154,7 @@ prepare_system() {   # VENV
   if [ -S /run/udev/control ]; then
     run udevadm control --reload
     run udevadm trigger --subsystem-match=gpio
+    run udevadm trigger --sysname-match=vcio
   fi
   run install -d -m 755 "$CONF"
   if [ -e "$CONF/config.yaml" ]; then
@@ -153,31 +171,48 @@ prepare_system() {   # VENV
 }
 
 # ---------------------------------------------------------------- switching between versions
+# (`if switch_to` switches `set -e` off in all of this: each line says itself what its failure means)
 point() {   # LINK VENV: the link is replaced in one step
-  run ln -sfn "$2" "$PREFIX/.$1.new"
-  run mv -T "$PREFIX/.$1.new" "$PREFIX/$1"
+  run ln -sfn "$2" "$PREFIX/.$1.new" && run mv -T "$PREFIX/.$1.new" "$PREFIX/$1"
 }
-activate() {   # VENV: its units and its program become the ones in force
+activate() {   # VENV [PREVIOUS]: its units and its program become the ones in force, PREVIOUS the way back
   local assets=$1/… unit
-  [ -n "$DRY" ] || assets=$(assets_of "$1")
+  if [ -z "$DRY" ]; then assets=$(assets_of "$1") || return 1; fi
   for unit in edge-agent.service edge-agent@.service; do
-    run install -m 644 "$assets/systemd/$unit" "$UNITS/$unit"
+    run install -m 644 "$assets/systemd/$unit" "$UNITS/$unit" || return 1
   done
-  run sync -f "$PREFIX"                          # all of it is on the disk before the link points to it
-  point current "$1"
-  run systemctl daemon-reload
+  run sync -f "$PREFIX" || return 1              # all of it is on the disk before the links point to it
+  # the way back first: a power cut may follow each of these lines
+  if [ -n "${2:-}" ]; then point previous "$2" || return 1; fi
+  point current "$1" || return 1
+  run systemctl daemon-reload || return 1
 }
 active_units() {
   systemctl list-units --plain --no-legend --state=active,activating,reloading 'edge-agent.service' 'edge-agent@*.service' \
     2>/dev/null | awk '{ print $1 }'
+}
+enabled_units() {   # list-unit-files does not name instances
+  local link
+  for link in "$UNITS"/*.wants/edge-agent.service "$UNITS"/*.wants/edge-agent@*.service; do
+    [ ! -L "$link" ] || basename "$link"
+  done
+}
+units_to_try() {   # one that its owner disabled is not started
+  { active_units; [ -z "$START" ] || enabled_units; } | sort -u
 }
 restart_and_wait() {   # UNIT...: 0 when each is READY in time
   local unit
   for unit in "$@"; do
     run systemctl reset-failed "$unit" 2>/dev/null || true
     # Type=notify: the command returns when the service has said READY, or has failed
-    run timeout "$READY" systemctl restart "$unit" || { say "$unit is not READY"; return 1; }
-    [ -n "$DRY" ] || systemctl is-active --quiet "$unit" || { say "$unit did not stay up"; return 1; }
+    # (in the background, since bash hears of a signal only between two commands, but at once in `wait`;
+    # -k: one that is started while signals are ignored ignores them, too)
+    if [ -n "$DRY" ]; then run timeout "$READY" systemctl restart "$unit"; continue; fi
+    timeout -k 5 "$READY" systemctl restart "$unit" &
+    CHILD=$!
+    wait "$CHILD" || { say "$unit is not READY"; return 1; }
+    CHILD=''
+    systemctl is-active --quiet "$unit" || { say "$unit did not stay up"; return 1; }
   done
 }
 forget_old() {   # all but the current and the previous venv
@@ -188,56 +223,87 @@ forget_old() {   # all but the current and the previous venv
     case " $keep " in *" $folder "*) ;; *) [ ! -d "$folder" ] || run rm -rf "$folder" ;; esac
   done
 }
+CHILD='' UNITS_TRIED=() BEFORE=''
 switch_to() {   # NEW OLD
-  local new=$1 old=$2 units=()
-  mapfile -t units < <(active_units)             # one that its owner stopped is not started
-  activate "$new"
-  if restart_and_wait ${units[@]+"${units[@]}"}; then
-    [ -z "$old" ] || [ "$old" = "$new" ] || point previous "$old"
+  local new=$1 old=$2
+  BEFORE=$(venv_of previous)
+  mapfile -t UNITS_TRIED < <(units_to_try)
+  # shellcheck disable=SC2064  # the values of now
+  trap "interrupted $(printf '%q %q' "$new" "$old")" HUP INT TERM
+  # While this file is there nobody knows whether the version is any good: see `OLD=` below.
+  if run touch "$new/unproven" && activate "$new" "$old" && restart_and_wait ${UNITS_TRIED[@]+"${UNITS_TRIED[@]}"}; then
+    trap '' HUP INT TERM
+    run rm -f "$new/unproven"
+    trap - HUP INT TERM
     return 0
   fi
-  [ -n "$old" ] || return 1
-  say "going back to $old"
-  journalctl -n 5 --no-pager -u "${units[0]}" 2>/dev/null || true
-  activate "$old"
-  restart_and_wait ${units[@]+"${units[@]}"} || die "the old version does not come up either: journalctl -u edge-agent"
+  trap '' HUP INT TERM                           # the way back is not cut off
+  go_back "$new" "$old"
+  trap - HUP INT TERM
   return 1
+}
+go_back() {   # NEW OLD
+  say "going back to $2" || true                 # (the terminal may be gone)
+  journalctl -n 5 --no-pager ${UNITS_TRIED[0]:+-u "${UNITS_TRIED[0]}"} 2>/dev/null || true
+  activate "$2" || say "$2 could not be put back in force" || true
+  if is_dir "$BEFORE" && [ "$BEFORE" != "$2" ]; then point previous "$BEFORE"; else run rm -f "$PREFIX/previous"; fi
+  restart_and_wait ${UNITS_TRIED[@]+"${UNITS_TRIED[@]}"} ||
+    say "the old version does not come up either: journalctl -u edge-agent" || true
+  # what failed is not kept, unless it is the one to go on with
+  [ "$(venv_of current)" = "$1" ] || [ "$ACTION" = rollback ] || run rm -rf "$1"
+}
+interrupted() {   # NEW OLD
+  trap '' HUP INT TERM
+  [ -z "$CHILD" ] || kill "$CHILD" 2>/dev/null || true
+  say "interrupted" || true
+  go_back "$1" "$2"
+  exit 1
 }
 
 # ---------------------------------------------------------------- the three actions
 preconditions
-OLD=$(venv_of current)
+CURRENT=$(venv_of current)
+OLD=$CURRENT
+PREVIOUS=$(venv_of previous)
+[ "$PREVIOUS" != "$CURRENT" ] || PREVIOUS=''
 case $ACTION in
   rollback)
-    PREVIOUS=$(venv_of previous)
-    [ -d "$PREVIOUS" ] || die "there is no version before this one"
+    is_dir "$PREVIOUS" || die "there is no version before this one"
     switch_to "$PREVIOUS" "$OLD" || die "the version before did not come up; the present one is in force again"
     say "back at edge-agent $(version_of "$PREVIOUS")"
     exit 0 ;;
-  upgrade) [ -d "$OLD" ] || die "nothing to upgrade: run $0 install" ;;
+  upgrade) is_dir "$OLD" || die "nothing to upgrade: run $0 install" ;;
 esac
+if [ -e "$OLD/unproven" ] && is_dir "$PREVIOUS"; then
+  say "the last upgrade was cut off before it was READY: the version to return to is the one before"
+  OLD=$PREVIOUS
+fi
 
 NEW=''
 build_venv
 prepare_system "$NEW"
-if [ "$NEW" = "$OLD" ]; then
-  activate "$NEW"                                # its units, should somebody have changed them
-elif [ -d "$OLD" ]; then
-  if ! switch_to "$NEW" "$OLD"; then
-    run rm -rf "$NEW"
-    die "the new version was not READY in $READY s; the old one is in force again"
-  fi
+is_dir "$CURRENT" || [ -n "$START" ] || run touch "$PREFIX/never-enabled"
+if is_dir "$CURRENT" && [ "$NEW" != "$CURRENT" ]; then
+  switch_to "$NEW" "$OLD" || die "the new version was not READY in $READY s; the old one is in force again"
 else
-  activate "$NEW"
+  activate "$NEW"                                # its units, should somebody have changed them
 fi
 [ -n "$DRY" ] || forget_old
 if [ -n "$START" ]; then
-  run systemctl enable --quiet edge-agent.service
-  if ! systemctl is-active --quiet edge-agent.service 2>/dev/null; then
-    restart_and_wait edge-agent.service || {
-      journalctl -n 10 --no-pager -u edge-agent.service 2>/dev/null || true
-      die "installed, but it does not come up: edge-agent check -c $CONF/config.yaml"
-    }
+  mapfile -t units < <(enabled_units)
+  # only the first time: which units are enabled is then their owner's affair
+  if ! is_dir "$CURRENT" || { [ "$ACTION" = install ] && [ -e "$PREFIX/never-enabled" ] && [ ${#units[@]} = 0 ]; }; then
+    run systemctl enable --quiet edge-agent.service
+    units=(edge-agent.service)
   fi
+  run rm -f "$PREFIX/never-enabled"
+  for unit in ${units[@]+"${units[@]}"}; do
+    ! systemctl is-active --quiet "$unit" 2>/dev/null || continue
+    restart_and_wait "$unit" || {
+      journalctl -n 10 --no-pager -u "$unit" 2>/dev/null || true
+      name=${unit#edge-agent} name=${name#@} name=${name%.service}
+      die "installed, but $unit does not come up: edge-agent check -c $CONF/${name:-config}.yaml"
+    }
+  done
 fi
 [ -n "$DRY" ] || say "edge-agent $(version_of "$NEW") is installed; its settings are in $CONF/config.yaml"
