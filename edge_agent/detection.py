@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import os
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
@@ -149,38 +150,95 @@ def read_image(path: Path) -> Image:
     return np.asarray(image, np.uint8)
 
 
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A file to look at."""
+
+    path: Path
+    name: Path
+    """As seen from the folder that was given, or the file's name."""
+    video: bool
+
+
+def refuse_input(target: Path, sources: Iterable[Source]) -> None:
+    """Raise InputError if what is to be written is one of the inputs, by whatever path, link or spelling."""
+    try:
+        found = target.stat()
+    except OSError:
+        return  # nothing there that could be lost
+    for source in sources:
+        try:
+            same = os.path.samestat(found, source.path.stat())
+        except OSError:
+            continue
+        if same:
+            raise InputError(f"{target} is one of the inputs, and would be overwritten: choose another place")
+
+
 class Annotator:
     """Writes annotated pictures, and for a video one annotated film, to a folder.
 
-    Raises InputError if the folder can't be written.
+    They have the names of the inputs, as far as these differ: x.jpg, x-2.jpg, b/x.jpg.
+
+    Raises InputError if the folder can't be written, or a file to be written is an input.
     """
 
-    def __init__(self, directory: Path) -> None:
-        self._directory = directory
+    def __init__(self, directory: Path, sources: Sequence[Source]) -> None:
         self._writer: cv2.VideoWriter | None = None
         self._film: Path | None = None
+        self._targets: dict[Path, Path] = {}
+        taken: set[Path] = set()
+        for source in sources:
+            if source.path in self._targets:
+                continue
+            plain = source.name.with_suffix(".mp4" if source.video else ".jpg")
+            name, number = plain, 1
+            while name in taken:
+                number += 1
+                name = plain.with_name(f"{plain.stem}-{number}{plain.suffix}")
+            taken.add(name)
+            self._targets[source.path] = directory / name
+        # before anything is written
+        for target in self._targets.values():
+            refuse_input(target, sources)
         try:
             directory.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise InputError(f"--annotate {directory}: can't be written: {error.strerror}") from None
 
     def add(self, result: Result) -> None:
-        """Draw one result and write it."""
+        """Draw one result and write it. Raises InputError if it can't be written."""
         picture = result.image.copy()
         draw(picture, result.line["faces"])
-        if not result.video:
-            target = self._directory / f"{result.path.stem}.jpg"
-            if not cv2.imwrite(str(target), picture):
-                raise InputError(f"{target}: can't be written")
+        target = self._targets[result.path]
+        if result.video:
+            if self._film != result.path:
+                self._begin(result, target)
+            assert self._writer is not None
+            self._writer.write(picture)
             return
-        if self._film != result.path:
-            self.close()
-            size = (picture.shape[1], picture.shape[0])
-            target = self._directory / f"{result.path.stem}.mp4"
-            self._writer = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), result.fps, size)
-            self._film = result.path
-        assert self._writer is not None
-        self._writer.write(picture)
+        good, jpeg = cv2.imencode(".jpg", picture)
+        if not good:
+            raise InputError(f"{target}: can't be written: no JPEG can be made of it")
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(jpeg.tobytes())  # unlike cv2.imwrite, it says why it failed
+        except OSError as error:
+            raise InputError(f"{target}: can't be written: {error.strerror}") from None
+
+    def _begin(self, result: Result, target: Path) -> None:
+        self.close()
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{target}: can't be written: {error.strerror}") from None
+        height, width = result.image.shape[:2]
+        writer = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), result.fps, (width, height))
+        if not writer.isOpened():
+            film = f"a film of {width}×{height} at {result.fps:g} frames/s"
+            raise InputError(f"{target}: can't be written: {film}")
+        self._writer = writer
+        self._film = result.path
 
     def close(self) -> None:
         """Finish the film that is being written."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
+import os
 import sys
 from collections import Counter
 from collections.abc import Iterator
@@ -15,7 +16,7 @@ from edge_agent.commands.common import Commands, add_config_option, load_setting
 from edge_agent.errors import EXIT_USAGE, InputError
 
 if TYPE_CHECKING:
-    from edge_agent.detection import Result
+    from edge_agent.detection import Result, Source
 
 _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 _VIDEOS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpg", ".mjpeg"})
@@ -40,27 +41,30 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     settings = load_settings(options)
     complaints: list[str] = []
-    files = list(_files(options.inputs, complaints))
-    from edge_agent.detection import Detection
+    sources = list(_sources(options.inputs, complaints))
+    from edge_agent.detection import Annotator, Detection, refuse_input
 
+    if options.jsonl:
+        refuse_input(options.jsonl, sources)
     detection = Detection(settings)
     counts: Counter[str] = Counter()
     with contextlib.ExitStack() as stack:
-        sink = _open_sink(options.jsonl, stack)
         annotator = None
         if options.annotate:
-            from edge_agent.detection import Annotator
-
-            annotator = stack.enter_context(contextlib.closing(Annotator(options.annotate)))
+            annotator = stack.enter_context(contextlib.closing(Annotator(options.annotate, sources)))
+        sink = stack.enter_context(contextlib.closing(_Sink(options.jsonl)))
         progress = stack.enter_context(_progress())
-        task = progress.add_task("detect", total=len(files))
-        for path in files:
+        task = progress.add_task("detect", total=len(sources))
+        for source in sources:
+            path = source.path
             progress.update(task, description=path.name)
             try:
-                for result in detection.video(path) if _is_video(path) else detection.image(path):
+                for result in detection.video(path) if source.video else detection.image(path):
                     _tell(result, sink, counts)
                     if annotator:
                         annotator.add(result)
+            except _SinkError:
+                raise
             except InputError as error:
                 complaints.append(str(error))
             progress.advance(task)
@@ -71,15 +75,18 @@ def run(options: argparse.Namespace) -> int:
     return EXIT_USAGE if complaints else 0
 
 
-def _files(inputs: list[Path], complaints: list[str]) -> Iterator[Path]:
+def _sources(inputs: list[Path], complaints: list[str]) -> Iterator[Source]:
+    from edge_agent.detection import Source
+
     for path in inputs:
         if path.is_dir():
             inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in _IMAGES | _VIDEOS and p.is_file())
             if not inside:
                 complaints.append(f"{path}: no images or videos in this folder")
-            yield from inside
+            for file in inside:
+                yield Source(file, file.relative_to(path), _is_video(file))
         elif path.is_file():
-            yield path
+            yield Source(path, Path(path.name), _is_video(path))
         else:
             complaints.append(f"{path}: no such file or folder")
 
@@ -88,13 +95,41 @@ def _is_video(path: Path) -> bool:
     return path.suffix.lower() in _VIDEOS
 
 
-def _open_sink(path: Path | None, stack: contextlib.ExitStack) -> TextIO:
-    if path is None:
-        return sys.stdout
-    try:
-        return stack.enter_context(path.open("w", encoding="utf-8"))
-    except OSError as error:
-        raise InputError(f"--jsonl {path}: can't be written: {error.strerror}") from None
+class _SinkError(InputError):
+    """The lines can't be written: no use in looking at further inputs."""
+
+
+class _Sink:
+    """Takes the lines, for a file or stdout.
+
+    Raises _SinkError if they can't be written, and BrokenPipeError if the reader of stdout has left.
+    """
+
+    def __init__(self, path: Path | None) -> None:
+        self._name = f"--jsonl {path}" if path else "stdout"
+        try:
+            self._file: TextIO = path.open("w", encoding="utf-8") if path else sys.stdout
+        except OSError as error:
+            raise self._error(error) from None
+
+    def write(self, line: str) -> None:
+        try:
+            self._file.write(line + "\n")
+            self._file.flush()  # a full disk is to be known now, not when the file is closed
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            if self._file is sys.stdout:  # else the interpreter would try what is left, and complain, at its exit
+                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise self._error(error) from None
+
+    def close(self) -> None:
+        if self._file is not sys.stdout:
+            with contextlib.suppress(OSError):  # all is flushed, or its failure known
+                self._file.close()
+
+    def _error(self, error: OSError) -> _SinkError:
+        return _SinkError(f"{self._name}: can't be written: {error.strerror}")
 
 
 def _progress() -> Any:
@@ -113,7 +148,7 @@ def _progress() -> Any:
     )
 
 
-def _tell(result: Result, sink: TextIO, counts: Counter[str]) -> None:
+def _tell(result: Result, sink: _Sink, counts: Counter[str]) -> None:
     counts["frames"] += 1
     counts.update(face["label"] for face in result.line["faces"])
-    sink.write(json.dumps(result.line, ensure_ascii=False) + "\n")
+    sink.write(json.dumps(result.line, ensure_ascii=False))

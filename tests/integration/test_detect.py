@@ -59,6 +59,82 @@ def test_a_folder_of_photos_writes_the_lines_of_the_design(tmp_path: Path, portr
     assert {path.name for path in (tmp_path / "drawn").iterdir()} == {"a.jpg", "b.jpg"}
 
 
+def test_no_original_is_overwritten(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
+    photos = tmp_path / "photos"
+    photos.mkdir()
+    cv2.imwrite(str(photos / "a.jpg"), portrait[:64, :64])
+    film = photos / "film.mp4"
+    film.write_bytes(clip().read_bytes())
+    (tmp_path / "link").symlink_to(photos)
+    (tmp_path / "hard").mkdir()
+    (tmp_path / "hard" / "a.jpg").hardlink_to(photos / "a.jpg")
+    before = {path: path.read_bytes() for path in photos.iterdir()}
+    for arguments in (
+        (photos, "--annotate", photos),
+        (film, "--annotate", photos),
+        (photos / "a.jpg", "--annotate", tmp_path / "link"),
+        (photos / "a.jpg", "--annotate", tmp_path / "hard"),
+        (photos / "a.jpg", "--jsonl", photos / "a.jpg"),
+        (photos / "a.jpg", "--jsonl", tmp_path / "link" / "a.jpg"),
+    ):
+        done = detect(*arguments)
+        assert done.returncode == 2
+        assert "is one of the inputs" in done.stderr and "Traceback" not in done.stderr
+        assert {path: path.read_bytes() for path in photos.iterdir()} == before
+
+
+def test_annotated_pictures_of_one_name_do_not_collide(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
+    photos = tmp_path / "photos"
+    (photos / "b").mkdir(parents=True)
+    for name, size in (("x.jpg", 40), ("x.png", 50), ("b/x.jpg", 60)):
+        cv2.imwrite(str(photos / name), portrait[:size, :size])
+    cv2.imwrite(str(tmp_path / "x.jpg"), portrait[:70, :70])
+    done = detect(photos, tmp_path / "x.jpg", "--jsonl", tmp_path / "o", "--annotate", tmp_path / "drawn")
+    assert done.returncode == 0, done.stderr
+    drawn = {path.relative_to(tmp_path / "drawn").as_posix(): path for path in (tmp_path / "drawn").rglob("*.jpg")}
+    assert {name: len(cv2.imread(str(path))) for name, path in drawn.items()} == {
+        "x.jpg": 40,
+        "x-2.jpg": 50,
+        "b/x.jpg": 60,
+        "x-3.jpg": 70,
+    }
+
+
+def test_what_cannot_be_written_is_said(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
+    cv2.imwrite(str(tmp_path / "a.png"), portrait[:64, :64])
+    (tmp_path / "drawn" / "a.jpg").mkdir(parents=True)
+    (tmp_path / "drawn" / f"{clip().stem}.mp4").mkdir()
+    done = detect(clip(), tmp_path / "a.png", "--jsonl", tmp_path / "o", "--annotate", tmp_path / "drawn")
+    assert done.returncode == 2
+    for name in (f"{clip().stem}.mp4", "a.jpg"):
+        assert f"{name}: can't be written" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs /dev/full")
+def test_a_full_disk_ends_it_with_a_message(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
+    for name in ("a.png", "b.png"):
+        cv2.imwrite(str(tmp_path / name), portrait[:64, :64])
+    done = detect(tmp_path, "--jsonl", "/dev/full")
+    assert done.returncode == 2
+    assert "edge-agent: --jsonl /dev/full: can't be written: No space left on device\n" in done.stderr
+    assert "Traceback" not in done.stderr
+    with Path("/dev/full").open("w") as full:
+        command = [sys.executable, "-m", "edge_agent", "detect", str(tmp_path)]
+        ended = subprocess.run(command, stdout=full, stderr=subprocess.PIPE, text=True, timeout=300)
+    assert ended.returncode == 2
+    assert "edge-agent: stdout: can't be written: No space left on device\n" in ended.stderr
+    assert "Traceback" not in ended.stderr and "Exception ignored" not in ended.stderr
+
+
+def test_a_reader_that_leaves_is_no_error_to_speak_of(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
+    for number in range(3):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), portrait[:64, :64])
+    command = f"{sys.executable} -m edge_agent detect {tmp_path} | true"
+    done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, timeout=300)
+    assert "Traceback" not in done.stderr and "can't be written" not in done.stderr
+
+
 def test_a_video_follows_its_people(tmp_path: Path) -> None:
     done = detect(clip(), "--jsonl", tmp_path / "out.jsonl")
     assert done.returncode == 0, done.stderr
