@@ -20,6 +20,8 @@ _MAX_FRAMES = 8
 """Frames that may wait for their picture; each is a whole camera image in memory."""
 _MAX_UNSAVED = 16
 """Pictures that may wait for the disk."""
+_TELLING = 0.5
+"""Seconds that a notice which is just being told may take at a stop, before the next ones are told all the same."""
 
 
 class SnapshotMaker:
@@ -65,12 +67,16 @@ class SnapshotOutput:
         self._forward = forward
         self._maker = SnapshotMaker(settings)
         self._ring = SnapshotRing(settings.directory, settings.keep) if settings.directory else None
+        # Held while a notice is taken and told, so that none overtakes another; before _changed.
+        self._order = threading.Lock()
         self._changed = threading.Condition()
         # All below is guarded by _changed.
         self._notices: deque[ViolationNotice] = deque()
         self._unsaved: deque[tuple[bytes, str, datetime]] = deque()
         self._frames = 0
+        self._working: ViolationNotice | None = None  # whose picture is being made; whoever takes it tells it
         self._stopping = False
+        self._draining = False  # from here on `stop` alone tells what waits
         self._closed = False
         self._made = self._saved = self._failed = self._skipped = 0
         self._thread: threading.Thread | None = None
@@ -114,29 +120,50 @@ class SnapshotOutput:
             self._changed.notify_all()
         if self._thread is not None:
             self._thread.join(timeout)
-        with self._changed:
-            self._closed = True
-            left = list(self._notices)
-            self._notices.clear()
-            self._skipped += sum(notice.frame is not None for notice in left)
-            self._changed.notify_all()
-        for notice in left:
-            self._tell(_without_frame(notice), None)
+        ordered = self._order.acquire(timeout=_TELLING)
+        try:
+            self._drain()
+        finally:
+            if ordered:
+                self._order.release()
         if self._keeper is not None:
             self._keeper.join(timeout)
             if self._keeper.is_alive():
                 _log.warning("The latest snapshots could not be kept: the disk does not answer")
 
+    def _drain(self) -> None:
+        """Forward what is left without pictures, the one in work first: an end must not overtake its start."""
+        while True:
+            with self._changed:
+                self._draining = True
+                left = [self._working] if self._working is not None else []
+                left += self._notices
+                self._working = None
+                self._notices.clear()
+                self._skipped += sum(notice.frame is not None for notice in left)
+                if not left:
+                    self._closed = True
+                    self._changed.notify_all()
+                    return
+            for notice in left:
+                self._tell(_without_frame(notice), None)
+
     def _run(self) -> None:
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._notices or self._stopping)
-                if not self._notices:
+                if self._draining or not self._notices:
                     return
                 notice = self._notices.popleft()
                 self._frames -= notice.frame is not None
+                self._working = notice
             jpeg = self._make(notice)
-            self._tell(_without_frame(notice), jpeg if self._settings.mqtt else None)
+            with self._order:
+                with self._changed:
+                    mine = self._working is not None
+                    self._working = None
+                if mine:
+                    self._tell(_without_frame(notice), jpeg if self._settings.mqtt else None)
             if jpeg is not None and self._ring is not None:
                 self._enqueue(jpeg, notice)
 

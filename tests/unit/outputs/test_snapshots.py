@@ -343,11 +343,54 @@ class TestOutput:
         output.handle(notice(noise(64, 48), event_id="waits"))
         output.handle(notice(event_id="waits too"))
         output.stop(0.05)
-        assert told.got == [("waits", None), ("waits too", None)]
+        assert told.got == [("hangs", None), ("waits", None), ("waits too", None)], "none before its start"
+        assert all(each.frame is None for each in told.notices)
         output.handle(notice(event_id="late"))
-        assert told.ids[-1] == "late"
         hang.set()
-        wait_for(lambda: "hangs" in told.ids)
+        assert output._thread is not None
+        output._thread.join(10)
+        assert told.ids == ["hangs", "waits", "waits too", "late"], "each once"
+
+    def test_what_comes_while_stop_hands_on_waits_for_its_turn(self, monkeypatch):
+        hang, entered = threading.Event(), threading.Event()
+        told = Told()
+
+        def receive(each: ViolationNotice, jpeg: bytes | None) -> None:
+            if each.violation.event_id == "hangs":
+                output.handle(notice(event_id="meanwhile"))
+            told(each, jpeg)
+
+        output = SnapshotOutput(SnapshotSettings(enabled=True), receive)
+        monkeypatch.setattr(output._maker, "make", lambda _notice: entered.set() or (hang.wait(60) and None))
+        output.start()
+        output.handle(notice(noise(64, 48), event_id="hangs"))
+        assert entered.wait(10)
+        output.handle(notice(event_id="waits"))
+        output.stop(0.05)
+        hang.set()
+        assert told.ids == ["hangs", "waits", "meanwhile"]
+
+    def test_a_picture_done_while_stop_gives_up_is_told_once_and_first(self, monkeypatch):
+        """Neither thread may think that the other tells it, nor overtake it."""
+        for _ in range(30):
+            hang, entered = threading.Event(), threading.Event()
+            told = Told()
+            output = SnapshotOutput(SnapshotSettings(enabled=True), told)
+
+            def stuck(_notice: ViolationNotice, entered=entered, hang=hang) -> None:
+                entered.set()
+                hang.wait(60)
+
+            monkeypatch.setattr(output._maker, "make", stuck)
+            output.start()
+            output.handle(notice(noise(64, 48), event_id="first"))
+            assert entered.wait(10)
+            output.handle(notice(event_id="second"))
+            threading.Timer(0.01, hang.set).start()
+            output.stop(0.01)
+            assert output._thread is not None
+            output._thread.join(10)
+            assert told.ids == ["first", "second"]
 
     def test_a_disk_that_hangs_delays_no_event(self, tmp_path, monkeypatch, caplog):
         told, release = Told(), threading.Event()
