@@ -17,6 +17,8 @@ def install() -> None:
     (package,) = device.INSTALL.glob("edge-agent_*.deb")
     sh("apt-get", "install", "-y", "--no-install-recommends", str(package), timeout=600)
     assert device.active() and sh("systemctl", "is-enabled", UNIT) == "enabled", device.journal()
+    extras = Path("/usr/share/edge-agent/wheels/extras").read_text()
+    assert Path("/opt/edge-agent/current/extras").read_text() == extras
     assert "edge-agent" in sh("dpkg-query", "-W", "-f", "${Package} ${db:Status-Status}", "edge-agent")
 
 

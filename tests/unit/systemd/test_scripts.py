@@ -6,9 +6,12 @@ What they do is shown by script/test-device, on a real systemd.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
+import zipfile
+from importlib.metadata import distribution
 from pathlib import Path
 
 import pytest
@@ -20,6 +23,13 @@ SCRIPTS = (
     INSTALL,
     UNINSTALL,
     *(ROOT / "script" / name for name in ("build-wheelhouse", "build-deb", "test-device")),
+)
+OTHER_SCRIPTS = (ROOT / "script/setup", ROOT / ".ci/run")
+BOARDS = (
+    # Python, machine, wanted, not wanted
+    ("3.10", "aarch64", {"tflite-runtime", "ai-edge-litert"}, set()),
+    ("3.11", "armv7l", {"tflite-runtime"}, {"ai-edge-litert"}),
+    ("3.13", "aarch64", {"ai-edge-litert"}, {"tflite-runtime", "lgpio"}),
 )
 
 pytestmark = pytest.mark.skipif(shutil.which("bash") is None, reason="needs bash")
@@ -43,7 +53,7 @@ def tools(tmp_path: Path) -> str:
 
 
 @pytest.mark.skipif(shutil.which("shellcheck") is None, reason="needs shellcheck")
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.name)
+@pytest.mark.parametrize("script", (*SCRIPTS, *OTHER_SCRIPTS), ids=lambda path: path.name)
 def test_shellcheck_has_nothing_to_say(script: Path) -> None:
     done = subprocess.run(["shellcheck", str(script)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
@@ -134,3 +144,63 @@ def test_what_the_owner_keeps_is_not_removed(tools: str, option: str, kept: str,
     assert kept not in words
     assert removed in words
     assert "/opt/edge-agent" in words
+
+
+def wheel_of_the_project(folder: Path) -> Path:
+    """Nothing but the metadata of the project as it is installed here."""
+    metadata = distribution("edge-agent").read_text("METADATA")
+    assert metadata
+    wheel = folder / "edge_agent-1-py3-none-any.whl"
+    with zipfile.ZipFile(wheel, "w") as archive:
+        archive.writestr("edge_agent-1.dist-info/METADATA", metadata)
+    return wheel
+
+
+def requirements(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(ROOT / "script/wheelhouse_requirements.py"), *arguments]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+@pytest.mark.parametrize(("python", "machine", "wanted", "unwanted"), BOARDS)
+def test_the_wheelhouse_is_for_the_board_and_not_for_this_machine(
+    tmp_path: Path, python: str, machine: str, wanted: set[str], unwanted: set[str]
+) -> None:
+    done = requirements(str(wheel_of_the_project(tmp_path)), python, machine, "pi, web")
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    assert not [line for line in lines if ";" in line]
+    names = {re.split("[^A-Za-z0-9-]", line)[0] for line in lines}
+    assert wanted | {"aiohttp", "numpy", "paho-mqtt"} <= names
+    assert not names & (unwanted | {"torch", "Jetson"})
+    (numpy,) = [line for line in lines if line.startswith("numpy")]
+    assert ("<2" in numpy) == (python in ("3.10", "3.11"))
+
+
+def test_an_extra_that_is_not_there_is_named(tmp_path: Path) -> None:
+    done = requirements(str(wheel_of_the_project(tmp_path)), "3.11", "aarch64", "pie")
+    assert done.returncode == 1
+    assert "no extra pie" in done.stderr
+
+
+def test_setup_makes_a_half_made_venv_anew(tmp_path: Path) -> None:
+    """As `python3 -m venv` leaves it on Debian without python3-venv: a Python, no pip."""
+    (tmp_path / "script").mkdir()
+    shutil.copy(ROOT / "script/setup", tmp_path / "script")
+    (tmp_path / "pyproject.toml").touch()
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/python").write_text("#!/bin/sh\nexit 1\n")
+    (tmp_path / ".venv/bin/python").chmod(0o755)
+    tools = tmp_path / "bin"
+    tools.mkdir()
+    for name, text in {
+        "dpkg": "echo 'Status: install ok installed'",
+        "python": '[ "$1 $2 $3" != "-m venv --clear" ] || printf "#!/bin/sh\\n" >.venv/bin/python',
+    }.items():
+        (tools / name).write_text(f"#!/bin/sh\n{text}\n")
+        (tools / name).chmod(0o755)
+    environ = {**os.environ, "PATH": f"{tools}:{os.environ['PATH']}", "PYTHON": "python"}
+    done = subprocess.run(
+        ["bash", str(tmp_path / "script/setup"), "demo"], capture_output=True, text=True, check=False, env=environ
+    )
+    assert done.returncode == 0, done.stderr
+    assert (tmp_path / ".venv/stamp-demo").exists()
