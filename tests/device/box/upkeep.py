@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import time
 from pathlib import Path
 
@@ -174,6 +175,35 @@ def failed_upgrade() -> None:
     assert len(list(Path("/opt/edge-agent/venvs").iterdir())) == 2, "the failed venv is still there"
 
 
+def failed_upgrade_when_down() -> None:
+    """the same while the service is stopped: the old version again, and up"""
+    before = venv()
+    sh("systemctl", "stop", UNIT)
+    said = device.install("upgrade", "--ready", "15", wheels="broken", check=False)
+    assert venv() == before and device.active(), said
+    assert len(list(Path("/opt/edge-agent/venvs").iterdir())) == 2, "the failed venv is still there"
+
+
+def interrupted_upgrade() -> None:
+    """an upgrade whose terminal goes away while it waits: the old version is in force again"""
+    before = venv()
+    command = ["bash", str(device.INSTALL / "install.sh"), "upgrade", "--wheelhouse", str(device.INSTALL / "broken")]
+    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    wait_for("the new version in force", lambda: venv() != before, 300)
+    wait_for("its start", lambda: show("ActiveState") == "activating", 30)
+    process.send_signal(signal.SIGHUP)
+    assert process.wait(120) == 1
+    assert venv() == before and device.active()
+
+
+def disabled() -> None:
+    """an upgrade leaves a service disabled that its owner disabled"""
+    sh("systemctl", "disable", "--now", UNIT)
+    device.install("upgrade", wheels="newer")
+    assert not device.active() and sh("systemctl", "is-enabled", UNIT, check=False) == "disabled"
+    sh("systemctl", "enable", "--now", UNIT)
+
+
 def roll_back() -> None:
     """install.sh rollback: the version before"""
     device.install("rollback")
@@ -198,7 +228,8 @@ def uninstall() -> None:
 
 STEPS = [
     dry_run, install, check, ready, violation, memory, exposure, broker_killed, stops, killed, hung, instance,
-    bad_configuration, reboot, booted, upgrade, failed_upgrade, roll_back, uninstall_keeping, uninstall,
+    bad_configuration, reboot, booted, upgrade, failed_upgrade, failed_upgrade_when_down, interrupted_upgrade,
+    roll_back, disabled, uninstall_keeping, uninstall,
 ]  # fmt: skip
 
 if __name__ == "__main__":
