@@ -187,8 +187,8 @@ def failed_upgrade_when_down() -> None:
 def interrupted_upgrade() -> None:
     """an upgrade whose terminal goes away while it waits: the old version is in force again"""
     before = venv()
-    command = ["bash", str(device.INSTALL / "install.sh"), "upgrade", "--wheelhouse", str(device.INSTALL / "broken")]
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    script, wheels = str(device.INSTALL / "install.sh"), str(device.INSTALL / "broken")
+    process = subprocess.Popen(["bash", script, "upgrade", "--wheelhouse", wheels], stdin=subprocess.DEVNULL)
     wait_for("the new version in force", lambda: venv() != before, 300)
     wait_for("its start", lambda: show("ActiveState") == "activating", 30)
     process.send_signal(signal.SIGHUP)
