@@ -64,6 +64,12 @@ chmod +x "$venv"/bin/*
 """
 
 
+def _heed_signals() -> None:
+    """The child of a job in the background ignores SIGINT, that of nohup SIGHUP, and a shell keeps to that."""
+    for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_DFL)
+
+
 class Box:
     """A root file system in a folder, and what happened in it."""
 
@@ -105,6 +111,7 @@ class Box:
             text=True,
             env=environ,
             umask=umask,
+            preexec_fn=_heed_signals,
         )
 
     def run(self, *arguments: str, umask: int = 0o022) -> tuple[int, str]:
