@@ -51,4 +51,3 @@ def folder_portraits(
         room = min(box.x1, box.y1, width - box.x2, height - box.y2) / max(box.width, box.height)
         if box.height >= least_face and room >= least_margin:
             yield Portrait(name, image.astype(np.uint8), box, Verdict(LABELS[record.label]))
-
