@@ -28,7 +28,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         default="imagenet",
         help="ImageNet weights without top; 'imagenet' downloads them, 'none' starts from nothing",
     )
-    train.add_argument("--start", type=Path, metavar="MODEL.keras", help="go on from this checkpoint instead")
+    train.add_argument("--start", type=Path, metavar="MODEL", help="go on from this .keras or .tflite instead")
     train.add_argument("--gentle", action="store_true", help="distort and paint less, to settle a trained network")
     train.add_argument("--size", type=int, default=96, help="side of the input in pixels (%(default)s)")
     train.add_argument("--alpha", type=float, default=1.0, help="width of MobileNetV2 (%(default)s)")

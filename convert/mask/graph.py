@@ -6,6 +6,9 @@ import math
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
+
 from convert.errors import ConvertError
 
 #: A Dense layer quantised per channel crashes tflite-runtime 2.14 on ARM, and the process with it.
@@ -58,6 +61,43 @@ def multiply_adds(path: Path) -> int:
             kernel, output = shapes[operator["inputs"][1]], shapes[operator["outputs"][0]]
             total += math.prod(output[1:3]) * math.prod(kernel)
     return total
+
+
+def input_size(path: Path) -> int:
+    """Side of the square image that the network takes."""
+    return int(interpreter_class()(model_path=str(path)).get_input_details()[0]["shape"][1])
+
+
+def convolutions(path: Path) -> list[tuple[tuple[int, ...], NDArray[np.float32], NDArray[np.float32]]]:
+    """Shape, kernel and bias of each convolution in order of execution, as floats and in Keras' axes.
+
+    Raises:
+        ConvertError: a kernel is not quantised per channel.
+    """
+    interpreter = interpreter_class()(model_path=str(path))
+    interpreter.allocate_tensors()
+    details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
+    found = []
+    for operator in interpreter._get_ops_details():
+        depthwise = operator["op_name"] == "DEPTHWISE_CONV_2D"
+        if not depthwise and operator["op_name"] != "CONV_2D":
+            continue
+        kernel, bias = (_as_float(interpreter, details[index], path) for index in list(operator["inputs"])[1:3])
+        # (out, height, width, in); a depthwise one is (1, height, width, channels)
+        kernel = kernel.transpose(1, 2, 3, 0)
+        found.append((kernel.shape, kernel, bias))
+    return found
+
+
+def _as_float(interpreter: Any, tensor: dict[str, Any], path: Path) -> NDArray[np.float32]:
+    quantised = tensor["quantization_parameters"]
+    scales = np.asarray(quantised["scales"], np.float32)
+    values = np.asarray(interpreter.get_tensor(tensor["index"]))
+    if not len(scales) or np.any(quantised["zero_points"]):
+        raise ConvertError(f"{path} holds a convolution that is not quantised per channel")
+    sides = [1] * values.ndim
+    sides[int(quantised["quantized_dimension"])] = len(scales)
+    return np.asarray(values * scales.reshape(sides), np.float32)
 
 
 def check(path: Path) -> None:

@@ -70,6 +70,10 @@ class PatchSet(Sequence[Patch]):
         end = patch.offset + patch.height * patch.width * 3
         return self._data[patch.offset : end].reshape(patch.height, patch.width, 3)
 
+    def relabelled(self, patches: list[Patch]) -> PatchSet:
+        """The same pixels under other descriptions, one for one."""
+        return PatchSet(patches, self._data)
+
 
 def build(records: Sequence[Record], folder: Path) -> PatchSet:
     """Cut the patches of ``records`` and store them in ``folder`` (``patches.bin``, ``patches.jsonl``).

@@ -15,7 +15,7 @@ import tensorflow as tf
 from numpy.typing import NDArray
 
 from convert.errors import ConvertError
-from convert.mask import net
+from convert.mask import net, reviewed
 from convert.mask.patches import PatchSet
 from convert.mask.records import LABELS, in_validation
 from convert.mask.sampling import INCORRECT, NO_MASK, Recipe, Sampler
@@ -28,7 +28,8 @@ _log = logging.getLogger(__name__)
 class Settings:
     """How to train; times and counts, not what the data is.
 
-    ``weights`` are ImageNet's; ``start`` is a checkpoint to go on from instead, with its own width and size.
+    ``weights`` are ImageNet's; ``start`` is a checkpoint, or a file that ships, to go on from instead, with its
+    own width and size.
     """
 
     size: int = 96
@@ -157,7 +158,9 @@ def fit(patches: PatchSet, out: Path, settings: Settings, recipe: Recipe) -> ker
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(settings.seed)
     out.mkdir(parents=True, exist_ok=True)
+    patches, dropped = reviewed.apply(patches, reviewed.read())
     training, validation = split(patches)
+    training = [index for index in training if index not in set(dropped)]
     if settings.teacher is not None and not settings.teacher.is_file():
         raise ConvertError(f"the teacher {settings.teacher} does not exist")
     teacher = keras.models.load_model(settings.teacher, compile=False) if settings.teacher else None
@@ -168,7 +171,7 @@ def fit(patches: PatchSet, out: Path, settings: Settings, recipe: Recipe) -> ker
         np.eye(len(LABELS), dtype=np.float32)[[patches[index].label for index in measured]],
     )
     if settings.start is not None:
-        model = keras.models.load_model(settings.start, compile=False)
+        model = _checkpoint(settings.start)
     else:
         model = net.build(settings.size, settings.alpha, settings.weights)
         if not (out / "resume").exists():
@@ -203,6 +206,12 @@ def fit(patches: PatchSet, out: Path, settings: Settings, recipe: Recipe) -> ker
         ],
     )
     return model
+
+
+def _checkpoint(path: Path) -> keras.Model:
+    if not path.is_file():
+        raise ConvertError(f"{path} does not exist")
+    return net.from_tflite(path) if path.suffix == ".tflite" else keras.models.load_model(path, compile=False)
 
 
 def _fit_head(model: keras.Model, batches: Batches, settings: Settings) -> None:

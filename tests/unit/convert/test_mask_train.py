@@ -101,6 +101,38 @@ def test_a_trained_network_settles_and_teaches(trained: Path, tmp_path: Path) ->
     assert json.loads((tmp_path / "doubted.json").read_text()) == []  # an untrained network is sure of nothing
 
 
+def test_training_goes_on_from_a_file_that_ships(trained: Path, tmp_path: Path) -> None:
+    from convert.mask import net
+    from convert.mask.made import made_crops
+    from convert.mask.predict import open_predictor
+
+    shipped = trained / "run/model.tflite"
+    crops = made_crops(32, 20)
+    logits = net.from_tflite(shipped).predict(net.as_input(crops), verbose=0)
+    odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(odds / odds.sum(axis=1, keepdims=True), open_predictor(shipped)(crops), atol=0.05)
+    command = [*_train(trained, epochs=1), "--start", str(shipped)]
+    command[command.index("--out") + 1] = str(tmp_path)
+    assert main(command) == 0
+    assert (tmp_path / "model.keras").is_file()
+
+
+def test_batch_norm_is_folded_without_a_trace() -> None:
+    import keras
+
+    from convert.mask import net
+
+    normed = keras.applications.MobileNetV2(input_shape=(32, 32, 3), alpha=0.35, include_top=False, weights=None)
+    rng = np.random.default_rng(5)
+    for layer in normed.layers:
+        if isinstance(layer, keras.layers.BatchNormalization):
+            layer.set_weights([rng.uniform(0.5, 1.5, weights.shape) for weights in layer.get_weights()])
+    folded = net.without_batch_norm(normed)
+    image = rng.uniform(-1, 1, (2, 32, 32, 3)).astype(np.float32)
+    assert not any(isinstance(layer, keras.layers.BatchNormalization) for layer in folded.layers)
+    np.testing.assert_allclose(normed.predict(image, verbose=0), folded.predict(image, verbose=0), atol=1e-3)
+
+
 def test_checkpoints_are_averaged(trained: Path, tmp_path: Path) -> None:
     import keras
 

@@ -1,0 +1,36 @@
+"""Labels of training photos that were looked at and found wrong.
+
+``reviewed.csv`` names photos by ``folder/name``: ``drop`` (no face in the box, or nobody can tell) or the class
+that is to be seen. It holds photos of the training part only; what is measured on keeps the labels it came with.
+"""
+
+from __future__ import annotations
+
+import csv
+from dataclasses import replace
+from importlib.resources import files
+
+from convert.mask.patches import PatchSet
+from convert.mask.records import FOLDERS, LABELS, in_validation
+
+DROP = "drop"
+
+
+def read() -> dict[str, str]:
+    """``folder/name`` to ``drop`` or one of :data:`convert.mask.records.LABELS`."""
+    with files("convert.mask").joinpath("reviewed.csv").open(encoding="utf-8") as stream:
+        return {row["file"]: row["label"] for row in csv.DictReader(stream)}
+
+
+def apply(patches: PatchSet, reviewed: dict[str, str]) -> tuple[PatchSet, list[int]]:
+    """The patches with reviewed labels, and the indices to leave out; the validation part is not touched."""
+    corrected, dropped = [], []
+    for index, patch in enumerate(patches):
+        said = reviewed.get(f"{FOLDERS[patch.label]}/{patch.file}") if patch.origin == "single" else None
+        if said is None or in_validation(patch.group):
+            corrected.append(patch)
+            continue
+        if said == DROP:
+            dropped.append(index)
+        corrected.append(patch if said == DROP else replace(patch, label=LABELS.index(said)))
+    return patches.relabelled(corrected), dropped
