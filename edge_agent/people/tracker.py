@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from edge_agent.types import Box, Face
 
@@ -118,20 +117,24 @@ class Tracker:
         self.tracks = []
 
     def _pairs(self, faces: Sequence[Face], now: float) -> list[tuple[int, int]]:
-        old = _geometry([track.predicted(now) for track in self.tracks])
-        new = _geometry([face.box for face in faces])
-        height = np.minimum(old[:, None, 2], new[None, :, 2])
-        distance = np.hypot(old[:, None, 0] - new[None, :, 0], old[:, None, 1] - new[None, :, 1]) / height
-        size = np.abs(np.log(old[:, None, 2] / new[None, :, 2]))
-        unseen = np.asarray([now - track.last_seen for track in self.tracks], np.float32)
+        old = np.asarray([track.predicted(now) for track in self.tracks], np.float32)[:, None]
+        new = np.asarray([face.box for face in faces], np.float32)[None]
+        old_height, new_height = old[..., 3] - old[..., 1], new[..., 3] - new[..., 1]
+        # Twice the way from centre to centre is the sum of the corners' ways.
+        way = (old[..., :2] + old[..., 2:]) - (new[..., :2] + new[..., 2:])
+        distance = np.hypot(way[..., 0], way[..., 1]) / (2 * np.minimum(old_height, new_height))
+        size = np.abs(np.log(old_height / new_height))
+        unseen = np.asarray([[now - track.last_seen] for track in self.tracks], np.float32)
         gate = _GATE + _GATE_PER_SECOND * np.minimum(unseen, _CARRY)
-        cost = np.where((distance < gate[:, None]) & (size < _SIZE_GATE), distance + size, np.inf)
+        cost = np.where((distance < gate) & (size < _SIZE_GATE), distance + size, np.inf)
         pairs = []
         for flat in np.argsort(cost, axis=None):
             row, column = divmod(int(flat), len(faces))
             if not np.isfinite(cost[row, column]):
                 break
             pairs.append((row, column))
+            if len(pairs) == min(cost.shape):
+                break
             cost[row, :] = np.inf
             cost[:, column] = np.inf
         return pairs
@@ -151,10 +154,3 @@ def _leaves(box: Box, velocity: tuple[float, float], size: tuple[int, int]) -> b
 def _centre(box: Box) -> tuple[float, float]:
     return (box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2
 
-
-def _geometry(boxes: Sequence[Box]) -> NDArray[np.float32]:
-    """Centre x, centre y and height of each box, float32 [N, 3]."""
-    sides = np.asarray(boxes, np.float32)
-    return np.stack(
-        [(sides[:, 0] + sides[:, 2]) / 2, (sides[:, 1] + sides[:, 3]) / 2, sides[:, 3] - sides[:, 1]], axis=1
-    )

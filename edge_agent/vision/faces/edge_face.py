@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -79,24 +80,32 @@ def decode(maps: Sequence[NDArray[np.float32]], least_logit: float) -> tuple[Box
     `maps` are [1, 5, H/stride, W/stride]: logit, centre's offset in strides (x, y), logarithm of the size
     over the prior.
     """
-    boxes, scores = [_NO_BOXES], [_NO_SCORES]
-    for level, stride, prior in zip(maps, STRIDES, PRIORS, strict=True):
-        cells = level.reshape(5, -1)
-        hits = np.flatnonzero(cells[0] > least_logit)
-        if not hits.size:
-            continue  # so it is with most levels of most frames
-        found = cells[:, hits]
-        rows, columns = np.divmod(hits, level.shape[3])
-        centre = np.stack((columns, rows)) + 0.5 + found[1:3]
-        half = (0.5 * prior) * np.exp(np.clip(found[3:5], -_LARGEST_LOG, _LARGEST_LOG))
-        boxes.append(np.concatenate((centre * stride - half, centre * stride + half)).T)
-        scores.append(1.0 / (1.0 + np.exp(-found[0])))
-    return np.concatenate(boxes).astype(np.float32), np.concatenate(scores).astype(np.float32)
+    cells = np.concatenate([level.reshape(5, -1) for level in maps], axis=1)
+    hits = np.flatnonzero(cells[0] > least_logit)
+    if not hits.size:
+        return _NO_BOXES, _NO_SCORES
+    found = cells[:, hits]
+    cell = _grid(tuple(level.shape[2:] for level in maps))[:, hits]
+    centre = cell[:2] + found[1:3] * cell[2]
+    half = cell[3] * np.exp(np.minimum(found[3:5], _LARGEST_LOG))
+    boxes = np.concatenate((centre - half, centre + half)).T
+    return boxes, 1.0 / (1.0 + np.exp(-found[0]))
+
+
+@lru_cache(maxsize=4)
+def _grid(shapes: tuple[tuple[int, int], ...]) -> NDArray[np.float32]:
+    """Of every cell of levels of these heights and widths: centre x and y, stride, half the prior, [4, cells]."""
+    levels = []
+    for (height, width), stride, prior in zip(shapes, STRIDES, PRIORS, strict=True):
+        y, x = np.mgrid[:height, :width].reshape(2, -1)
+        same = np.ones(height * width)
+        levels.append(np.stack(((x + 0.5) * stride, (y + 0.5) * stride, same * stride, same * prior / 2)))
+    return np.asarray(np.concatenate(levels, axis=1), np.float32)
 
 
 def suppress(boxes: Boxes, scores: Scores, threshold: float, same: float = SAME_FACE) -> tuple[Boxes, Scores]:
     """Keep the best of overlapping boxes."""
-    if not len(boxes):
+    if len(boxes) < 2:
         return boxes, scores
     sides = np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1)
     kept = np.asarray(cv2.dnn.NMSBoxes(sides.tolist(), scores.tolist(), threshold, same), int).reshape(-1)
