@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
+from convert.mask import reviewed
 from convert.mask.faces import shorter_side
 from convert.mask.records import LABELS, Record
 from convert.metrics import Figure, calibration_error, confusion, f1, resampled, roc_auc, share
@@ -47,8 +48,15 @@ class Report:
         }
 
 
-def report(records: Sequence[Record], probabilities: NDArray[np.float32], rounds: int = 500) -> Report:
+def report(
+    records: Sequence[Record],
+    probabilities: NDArray[np.float32],
+    rounds: int = 500,
+    looked_at: Mapping[str, str] | None = None,
+) -> Report:
     """Figures of ``probabilities`` ``(count, 3)`` against the labels of ``records``.
+
+    ``looked_at`` are labels found wrong (:mod:`convert.mask.reviewed`, the default).
 
     Faces of scenes narrower than ``SMALLEST`` count in a line of their own and nowhere else.
     """
@@ -60,7 +68,7 @@ def report(records: Sequence[Record], probabilities: NDArray[np.float32], rounds
     parts = {"real": real, "painted": painted, "all": near}
     kinds = np.array([f"{record.origin}/{LABELS[record.label]}/{record.source}" for record in records])
     return Report(
-        headline=_headline(records, labels, answers),
+        headline=_headline(records, labels, answers, reviewed.read() if looked_at is None else looked_at),
         classes={
             name if part == "real" else f"{name} ({part})": _class_figures(
                 labels, probabilities, index, where, rounds
@@ -82,12 +90,13 @@ def report(records: Sequence[Record], probabilities: NDArray[np.float32], rounds
 
 
 def _headline(
-    records: Sequence[Record], labels: NDArray[np.int64], answers: NDArray[np.int64]
+    records: Sequence[Record], labels: NDArray[np.int64], answers: NDArray[np.int64], looked_at: Mapping[str, str]
 ) -> dict[str, Figure]:
     single = np.array([record.origin == "single" for record in records])
     hard = np.array(["hard" in record.source for record in records])
     real = np.array([not record.synthetic for record in records])
     side = np.array([shorter_side(record) for record in records])
+    stands = np.array([reviewed.kept(record, looked_at) for record in records])
     right = answers == labels
     scene = ~single & (side >= SMALLEST)
     bare, masked, badly = labels == NO_MASK, labels == MASK, labels == INCORRECT
@@ -97,6 +106,7 @@ def _headline(
 
     return {
         "single faces, mask, real": figure(single & masked & real),
+        "single faces, mask, real: if seen to be worn": figure(single & masked & real & stands),
         "single faces, mask, real: not called bare": figure(single & masked & real, answers != NO_MASK),
         "single faces, mask, painted": figure(single & masked & ~real),
         "single faces, no mask, plain": figure(single & bare & ~hard),

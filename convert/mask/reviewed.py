@@ -1,17 +1,20 @@
-"""Labels of training photos that were looked at and found wrong.
+"""Labels that were looked at and found wrong.
 
 ``reviewed.csv`` names photos by ``folder/name``: ``drop`` (no face in the box, or nobody can tell) or the class
-that is to be seen. It holds photos of the training part only; what is measured on keeps the labels it came with.
+that is to be seen. Of the training part the photos were looked at that a network doubted; of the part to measure
+on, every single face with a real mask, in random order and without a network's answers beside it. Figures keep the
+labels the photos came with; one line more counts what is to be seen.
 """
 
 from __future__ import annotations
 
 import csv
+from collections.abc import Mapping
 from dataclasses import replace
 from importlib.resources import files
 
 from convert.mask.patches import PatchSet
-from convert.mask.records import FOLDERS, LABELS, in_validation
+from convert.mask.records import FOLDERS, LABELS, Record, in_validation
 
 DROP = "drop"
 
@@ -22,7 +25,7 @@ def read() -> dict[str, str]:
         return {row["file"]: row["label"] for row in csv.DictReader(stream)}
 
 
-def apply(patches: PatchSet, reviewed: dict[str, str]) -> tuple[PatchSet, list[int]]:
+def apply(patches: PatchSet, reviewed: Mapping[str, str]) -> tuple[PatchSet, list[int]]:
     """The patches with reviewed labels, and the indices to leave out; the validation part is not touched."""
     corrected, dropped = [], []
     for index, patch in enumerate(patches):
@@ -34,3 +37,9 @@ def apply(patches: PatchSet, reviewed: dict[str, str]) -> tuple[PatchSet, list[i
             dropped.append(index)
         corrected.append(patch if said == DROP else replace(patch, label=LABELS.index(said)))
     return patches.relabelled(corrected), dropped
+
+
+def kept(record: Record, reviewed: Mapping[str, str]) -> bool:
+    """Whether a face still counts as what its label says after a look at it."""
+    name = f"{FOLDERS[record.label]}/{record.path.name}"
+    return record.origin != "single" or reviewed.get(name, LABELS[record.label]) == LABELS[record.label]

@@ -43,3 +43,12 @@ def test_only_what_is_trained_on_is_changed(tmp_path: Path) -> None:
     corrected, dropped = reviewed.apply(patches, {"with_mask/a.jpg": "incorrect", "with_mask/b.jpg": "drop"})
     assert [patch.label for patch in corrected] == [2, 0, 0, 0]
     assert dropped == [1]
+
+
+def test_a_face_counts_as_seen_unless_a_look_said_otherwise(tmp_path: Path) -> None:
+    record = read(make_dataset(tmp_path, per_class=1), None)[0]
+    name = f"{FOLDERS[record.label]}/{record.path.name}"
+    assert reviewed.kept(record, {})
+    assert reviewed.kept(record, {name: LABELS[record.label]})
+    assert not reviewed.kept(record, {name: "drop"})
+    assert not reviewed.kept(record, {name: LABELS[(record.label + 1) % 3]})
