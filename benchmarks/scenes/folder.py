@@ -10,6 +10,7 @@ import numpy as np
 
 from benchmarks.scenes.portraits import Portrait
 from convert.faces.records import singles_held_out
+from convert.mask import reviewed
 from convert.mask.records import LABELS, in_validation, read_singles
 from edge_agent.types import Box, Verdict
 
@@ -22,6 +23,8 @@ def folder_portraits(
     least_margin: float = 0.12,
 ) -> Iterator[Portrait]:
     """Photos that show one whole face with some room around it and no painted mask.
+
+    Where a look at a photo found its label wrong (:mod:`convert.mask.reviewed`), the film's truth is what was seen.
 
     Args:
         folder: has ``with_mask/``, ``without_mask/`` and ``incorrect/``; face boxes come from the ``faces.jsonl``
@@ -37,11 +40,15 @@ def folder_portraits(
     manifests = (folder / "manifest.csv", folder.parent / "manifest.csv")
     manifest = next((path for path in manifests if path.is_file()), None)
     unseen = singles_held_out(manifest) if manifest else None
+    looked_at = reviewed.read()
     for record in read_singles(folder):
         name = f"{record.path.parent.name}/{record.path.name}"
         if record.box is None or record.synthetic:
             continue
         if validation_only and not (in_validation(record.group) and (unseen is None or name in unseen)):
+            continue
+        worn = looked_at.get(name, LABELS[record.label])
+        if worn == reviewed.DROP:
             continue
         image = cv2.imread(str(record.path), cv2.IMREAD_COLOR)
         if image is None:
@@ -50,4 +57,4 @@ def folder_portraits(
         height, width = image.shape[:2]
         room = min(box.x1, box.y1, width - box.x2, height - box.y2) / max(box.width, box.height)
         if box.height >= least_face and room >= least_margin:
-            yield Portrait(name, image.astype(np.uint8), box, Verdict(LABELS[record.label]))
+            yield Portrait(name, image.astype(np.uint8), box, Verdict(worn))
