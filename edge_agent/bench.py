@@ -26,6 +26,7 @@ from edge_agent.chain import Chain
 from edge_agent.config import Settings
 from edge_agent.errors import EdgeAgentError, InputError
 from edge_agent.outputs import buzzer
+from edge_agent.outputs.mqtt.payloads import ViolationFacts
 from edge_agent.types import Frame, ViolationNotice
 
 STAGES = ("decode", "motion", "faces", "mask", "gender", "track", "outputs", "total")
@@ -115,6 +116,8 @@ def start_up(settings: Settings, clip: Path) -> dict[str, float]:
         configuration = settings.model_dump(mode="json")
         configuration["camera"]["source"] = str(clip.resolve())
         configuration["buzzer"]["driver"] = "simulated"
+        # What the owner keeps is not pushed out by pictures of the clip, nor their page's port taken.
+        configuration["snapshots"]["enabled"] = configuration["web"]["enabled"] = False
         configuration["mqtt"].update(host="127.0.0.1", port=9)  # nobody listens on `discard`: offline, as at boot
         configuration["service"]["state_dir"] = scratch
         path = folder / "config.yaml"
@@ -155,8 +158,10 @@ def age_at_buzzer(settings: Settings, clip: Path, seconds: float) -> dict[str, f
 
     with tempfile.TemporaryDirectory(prefix="edge-agent-bench-") as scratch:
         update = {
-            "camera": settings.camera.model_copy(update={"source": str(clip), "loop": False}),
-            "buzzer": settings.buzzer.model_copy(update={"driver": "simulated"}),
+            "camera": settings.camera.model_copy(update={"source": str(clip), "loop": False, "realtime": True}),
+            "buzzer": settings.buzzer.model_copy(update={"driver": "simulated", "enabled": True}),
+            "snapshots": settings.snapshots.model_copy(update={"enabled": False}),
+            "web": settings.web.model_copy(update={"enabled": False}),
             "mqtt": settings.mqtt.model_copy(update={"enabled": False}),
             "violations": settings.violations.model_copy(update={"cooldown": 0.0}),
             "service": settings.service.model_copy(update={"state_dir": Path(scratch)}),
@@ -176,10 +181,21 @@ def age_at_buzzer(settings: Settings, clip: Path, seconds: float) -> dict[str, f
 
 
 def _output(bell: buzzer.BuzzerOutput, notice: ViolationNotice) -> None:
-    from edge_agent.outputs.mqtt.payloads import ViolationFacts
-
     bell.handle(notice)
     ViolationFacts.from_violation(notice.violation).model_dump_json()
+
+
+def compare(figures: dict[str, Any], other: dict[str, Any]) -> dict[str, float]:
+    """Ratios of figures to those of another run, as far as both have them; medians where there are percentiles."""
+
+    def numbers(of: dict[str, Any]) -> dict[str, float]:
+        found = {name: of[name] for name in of if name not in ("stages", "frames")}
+        found |= {f"stages.{name}": value for name, value in of["stages"].items()}
+        found = {name: value.get("p50") if isinstance(value, dict) else value for name, value in found.items()}
+        return {name: value for name, value in found.items() if isinstance(value, (int, float))}
+
+    before = numbers(other)
+    return {name: round(value / before[name], 3) for name, value in numbers(figures).items() if before.get(name)}
 
 
 def _percentiles(values: list[float]) -> dict[str, float]:

@@ -39,10 +39,11 @@ def run(options: argparse.Namespace) -> int:
     figures = bench.measure(settings, film, options.frames)
     figures["age_at_buzzer_ms"] = bench.age_at_buzzer(settings, film, seconds=12.0)
     figures.update(bench.start_up(settings, film))
+    ratios = bench.compare(figures, other) if other else {}
     if options.json:
-        print(json.dumps(figures, indent=2, ensure_ascii=False))
+        print(json.dumps(figures | ({"ratios": ratios} if other else {}), indent=2, ensure_ascii=False))
     else:
-        _print(figures, other)
+        _print(figures, ratios if other else None)
     return 0
 
 
@@ -51,34 +52,30 @@ def _read(path: Path) -> dict[str, Any]:
         figures = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise InputError(f"--compare {path}: can't be read: {error}") from None
-    if not isinstance(figures, dict) or "stages" not in figures:
+    if not isinstance(figures, dict) or not isinstance(figures.get("stages"), dict):
         raise InputError(f"--compare {path}: not what `edge-agent bench --json` prints")
     return figures
 
 
-def _print(figures: dict[str, Any], other: dict[str, Any] | None) -> None:
+def _print(figures: dict[str, Any], ratios: dict[str, float] | None) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    def ratio(name: str) -> list[str]:
+        return [] if ratios is None else [f"{ratios[name]:.2f}" if name in ratios else "—"]
+
     console = Console()
     console.print(f"{figures['networks']}; {figures['frames']} frames of {figures['input']}, {figures['machine']}")
-    table = Table("stage", "p50 ms", "p95 ms", "calls/frame", *(["p50 / other"] if other else []), box=None)
+    against = [] if ratios is None else ["/ other"]
+    table = Table("stage", "p50 ms", "p95 ms", "calls/frame", *against, box=None)
     for name, values in figures["stages"].items():
         calls = figures["calls_per_frame"].get(name)
         row = [name, f"{values['p50']:.2f}", f"{values['p95']:.2f}", "" if calls is None else f"{calls:.2f}"]
-        if other:
-            before = other["stages"].get(name)
-            row.append(f"{values['p50'] / before['p50']:.2f}" if before and before["p50"] else "—")
-        table.add_row(*row)
+        table.add_row(*row, *ratio(f"stages.{name}"))
     console.print(table)
-    summary = Table("figure", "value", *(["/ other"] if other else []), box=None)
+    summary = Table("figure", "value", *against, box=None)
     for name, value in figures.items():
         number = value.get("p50") if isinstance(value, dict) and "p50" in value else value
         if isinstance(number, (int, float)) and name != "frames":
-            row = [name.replace("_", " "), f"{number:g}"]
-            if other:
-                before = other.get(name)
-                before = before.get("p50") if isinstance(before, dict) else before
-                row.append(f"{number / before:.2f}" if before else "—")
-            summary.add_row(*row)
+            summary.add_row(name.replace("_", " "), f"{number:g}", *ratio(name))
     console.print(summary)

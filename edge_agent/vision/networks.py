@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from edge_agent.config import VisionSettings
 from edge_agent.types import Box, Face, Image, Look, Observation
 from edge_agent.vision import faces as face_detectors
+from edge_agent.vision.dnn import settle
 from edge_agent.vision.gender import GenderClassifier
 from edge_agent.vision.mask import MaskClassifier
 from edge_agent.vision.motion import MotionGate
@@ -50,7 +51,8 @@ class Networks:
         self.found: tuple[Box, ...] = ()
         """Every face of the latest `detect`, watched or not."""
         self.times = StageTimes()
-        self._detector = face_detectors.create(settings.face, store, backend=settings.dnn_backend)
+        backend = settle(settings.dnn_backend)
+        self._detector = face_detectors.create(settings.face, store, backend=backend)
         (mask_path,) = store.paths("mask_detector")
         self._mask = MaskClassifier(
             mask_path,
@@ -63,7 +65,7 @@ class Networks:
         self.gender_threshold = 1.0
         if settings.gender.enabled:
             entry = store.entry(settings.gender.model)
-            self._gender = GenderClassifier.load(store, settings.gender.model, backend=settings.dnn_backend)
+            self._gender = GenderClassifier.load(store, settings.gender.model, backend=backend)
             chosen = settings.gender.threshold if settings.gender.threshold is not None else entry.threshold
             self.gender_threshold = chosen if chosen is not None else _GENDER_THRESHOLD
         self._gate = MotionGate() if settings.motion_gate else None

@@ -51,7 +51,7 @@ class TFLiteModel:
         if delegate is not None:
             try:
                 delegates = [module.load_delegate(str(delegate))]
-            except (OSError, ValueError) as error:
+            except (OSError, ValueError, AttributeError) as error:  # AttributeError: a library of another kind
                 raise ModelError(f"vision.delegate {delegate}: can't be loaded: {error}") from None
         try:
             self._interpreter: Any = module.Interpreter(

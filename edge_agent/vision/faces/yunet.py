@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from edge_agent.types import Image
 from edge_agent.vision.dnn import Backend
 from edge_agent.vision.faces.detector import Boxes, Scores, tidy
 from edge_agent.vision.faces.letterbox import Letterbox
+
+_log = logging.getLogger(__name__)
 
 SAME_FACE = 0.3
 TOP_K = 5000
@@ -26,15 +29,15 @@ class YuNet:
         onnx: its file.
         side: the image's longer side becomes this many pixels.
         threshold: score from which a face counts.
-        backend: where it is computed; only the processor is supported here.
+        backend: where it is computed; only the processor is supported here, another wish is a warning.
 
     Raises:
-        ModelError: the file is not YuNet, or another backend is asked for.
+        ModelError: the file is not YuNet.
     """
 
     def __init__(self, onnx: Path, *, side: int = 416, threshold: float = 0.6, backend: Backend = "auto") -> None:
         if backend not in ("auto", "cpu"):
-            raise ModelError(f"dnn_backend is {backend!r}, but yunet runs on the processor only; set it to 'cpu'")
+            _log.warning("vision.dnn_backend is %s, but yunet runs on the processor only", backend)
         try:
             self._net = cv2.FaceDetectorYN.create(str(onnx), "", (side, side), threshold, SAME_FACE, TOP_K)
         except cv2.error as error:

@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 import pytest
 
+from edge_agent.config import VisionSettings
 from edge_agent.errors import ModelError
-from edge_agent.vision.dnn import load_caffe
-from edge_agent.vision.store import bundled_directory
+from edge_agent.vision.dnn import load_caffe, settle
+from edge_agent.vision.networks import Networks
+from edge_agent.vision.store import ModelStore, bundled_directory
 from edge_agent.vision.threads import fit
 
 NET = """name: "tiny"
@@ -35,11 +37,22 @@ def test_cuda_that_is_not_there_is_one_warning_and_the_processor(
     if cv2.cuda.getCudaEnabledDeviceCount():
         pytest.skip("this machine has a CUDA device")
     with caplog.at_level(logging.WARNING):
-        loaded = load_caffe(*net, backend="cuda")
+        backend = settle("cuda")
     assert len(caplog.records) == 1
     assert "no CUDA device" in caplog.text
+    assert backend == "cpu"
+    loaded = load_caffe(*net, backend="cuda")
     loaded.setInput(np.ones((1, 3, 4, 4), np.float32))
     assert np.allclose(loaded.forward(), 1.0)
+
+
+def test_all_networks_together_warn_once(caplog: pytest.LogCaptureFixture) -> None:
+    if cv2.cuda.getCudaEnabledDeviceCount():
+        pytest.skip("this machine has a CUDA device")
+    settings = VisionSettings(dnn_backend="cuda_fp16")
+    with caplog.at_level(logging.WARNING):
+        Networks(settings, ModelStore())
+    assert caplog.text.count("no CUDA device") == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"not a network", b"\0" * 100])

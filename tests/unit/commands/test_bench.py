@@ -1,0 +1,50 @@
+"""`edge-agent bench`: ratios to an earlier run, and that it leaves alone what its owner keeps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from edge_agent import bench
+from edge_agent.cli import main
+from edge_agent.commands.demo import clip
+from edge_agent.config import Settings
+
+EARLIER = {"frames": 10, "version": "0.1.0", "cpu_ms_per_frame": 4.0, "peak_rss_mb": 100.0,
+           "stages": {"faces": {"p50": 10.0, "p95": 12.0}, "gender": {"p50": 3.0, "p95": 3.0}},
+           "age_at_buzzer_ms": {"p50": 40.0, "p95": 50.0}}  # fmt: skip
+
+
+def test_ratios_are_of_medians_and_of_what_both_runs_have() -> None:
+    now = {"frames": 20, "version": "0.2.0", "cpu_ms_per_frame": 2.0, "ready_seconds": 1.0,  # no such figure before
+           "stages": {"faces": {"p50": 5.0, "p95": 24.0}}, "age_at_buzzer_ms": {"p50": 60.0}}  # fmt: skip
+    assert bench.compare(now, EARLIER) == {
+        "stages.faces": 0.5, "cpu_ms_per_frame": 0.5, "age_at_buzzer_ms": 1.5
+    }  # fmt: skip
+
+
+@pytest.mark.parametrize("content", ["", "[]", "{}", '{"stages": []}'])
+def test_what_is_no_earlier_run_is_refused_before_anything_is_measured(
+    content: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    other = tmp_path / "other.json"
+    other.write_text(content)
+    assert main(["bench", "--compare", str(other)]) == 2
+    assert "other.json" in capsys.readouterr().err
+
+
+def test_every_stage_is_measured() -> None:
+    figures = bench.measure(Settings(), clip(), frames=60)
+    assert {"decode", "motion", "faces", "mask", "track", "total"} <= set(figures["stages"])
+    assert figures["share_of_floor"] > 1
+
+
+def test_pictures_that_the_owner_keeps_are_left_alone(tmp_path: Path) -> None:
+    kept = tmp_path / "kept"
+    settings = Settings.model_validate(
+        {"snapshots": {"enabled": True, "directory": str(kept)}, "buzzer": {"enabled": False}}
+    )
+    ages = bench.age_at_buzzer(settings, clip(), seconds=4.0)
+    assert ages["p50"] > 0
+    assert not list(kept.glob("*")) if kept.exists() else True
