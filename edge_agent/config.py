@@ -16,6 +16,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ValidationInfo,
     WithJsonSchema,
     field_validator,
     model_validator,
@@ -53,6 +54,18 @@ class Section(BaseModel):
     """A part of the configuration: can't be changed once read, and knows every key it may hold."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    @field_validator("*", mode="before")
+    @classmethod
+    def _no_number_is_true(cls, value: object, info: ValidationInfo) -> object:
+        """Python's `True` is a 1, but `port: true` is a slip. Raises ValueError."""
+        if isinstance(value, bool) and info.field_name and not _may_be_bool(cls, info.field_name):
+            raise ValueError("true and false are no value here")
+        return value
+
+
+def _may_be_bool(section: type[Section], name: str) -> bool:
+    return section.model_fields[name].annotation in (bool, time)  # a time of day has words of its own
 
 
 def default_device_id() -> str:
@@ -153,7 +166,7 @@ class VisionSettings(Section):
     dnn_backend: Literal["auto", "cpu", "cuda", "cuda_fp16"] = "auto"
     threads: Annotated[int, Field(ge=0, le=64)] = 0
     """Threads of the networks; 0: fitted to the board."""
-    max_fps: Annotated[float, Field(gt=0, le=120)] = 10.0
+    max_fps: Annotated[float, Field(ge=0.2, le=120)] = 10.0
     """Most frames looked at in a second."""
     power: Literal["low", "balanced", "full"] = "balanced"
     """How hard the networks work: `full` looks at every face of every frame."""
@@ -249,7 +262,7 @@ class OutboxSettings(Section):
 
 class DiscoverySettings(Section):
     enabled: bool = True
-    prefix: Annotated[str, Field(pattern=r"^[^#+\s]+$")] = "homeassistant"
+    prefix: Annotated[str, Field(pattern=r"^[^#+\s\x00-\x1f\x7f]+$")] = "homeassistant"
 
 
 class MqttSettings(Section):

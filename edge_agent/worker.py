@@ -94,8 +94,7 @@ class Worker(threading.Thread):
                     return
                 self._watchdog.worker_alive()
                 if self._live:
-                    self._hand_on(self._chain.idle(time.monotonic()))
-                    self.persons = self._chain.people.persons(time.monotonic())
+                    self._pass_time()
                 continue
             due = time.monotonic() + 1.0 / self.max_fps
             self._take(frame)
@@ -109,6 +108,7 @@ class Worker(threading.Thread):
         if self._live and time.monotonic() - frame.captured_at > self._max_age:
             self.stale += 1
             self._watchdog.worker_alive()
+            self._pass_time()
             return
         try:
             result = self._chain.process(frame)
@@ -132,6 +132,12 @@ class Worker(threading.Thread):
         self._watchdog.processed()
         if self._on_result is not None:
             self._on_result(frame, result)
+
+    def _pass_time(self) -> None:
+        """Nothing was looked at: people can only leave."""
+        now = time.monotonic()
+        self._hand_on(self._chain.idle(now))
+        self.persons = self._chain.people.persons(now)
 
     def _pause(self) -> None:
         if self._watching:

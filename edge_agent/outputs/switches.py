@@ -110,10 +110,10 @@ class Switches:
             return value
         low, high = self.ranges[name]
         # a bool is an int in Python, but "threshold: true" is a slip
-        if isinstance(value, bool) or not isinstance(value, (int, float)) or not math.isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, (int, float)):
             raise ValueError(f"{name} is a number, not {value!r}")
-        if not low <= value <= high:
-            raise ValueError(f"{name} lies between {low:g} and {high:g}, not at {value:g}")
+        if not low <= value <= high:  # NaN lies nowhere, and an integer may be too large for a float
+            raise ValueError(f"{name} lies between {low:g} and {high:g}")
         return float(value)
 
     def _read(self) -> None:
@@ -125,7 +125,7 @@ class Switches:
                 raise ValueError("not a JSON object")
         except FileNotFoundError:
             return
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, RecursionError) as error:
             _LOG.warning("%s can't be read (%s): the switches begin with their defaults", self._path, error)
             return
         for name, value in stored.items():

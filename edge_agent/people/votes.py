@@ -67,7 +67,10 @@ class MaskVotes:
                 self.verdict = leader
         elif self.verdict is not Verdict.UNDECIDED and held < self._settings.release:
             self.verdict = Verdict.UNDECIDED
-        self.confidence = shares.get(self.verdict, held if self.verdict.is_violation else shares[leader])
+        # Quantised probabilities, and means of them, may sum to a little more than 1.
+        self.confidence = min(
+            1.0, shares.get(self.verdict, held if self.verdict.is_violation else shares[leader])
+        )
 
     def _needed(self, leader: Verdict) -> int:
         """Looks that a verdict takes; a person already known as a violator doesn't become one again."""

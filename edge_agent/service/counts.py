@@ -19,7 +19,7 @@ def read(path: Path) -> tuple[date, dict[str, int]] | None:
         return date.fromisoformat(stored["day"]), {str(k): max(0, int(v)) for k, v in stored["counts"].items()}
     except FileNotFoundError:
         return None
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, ArithmeticError, RecursionError) as error:
         _log.warning("%s can't be used (%s): today's counts begin at 0", path, error)
         return None
 

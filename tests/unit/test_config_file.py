@@ -42,6 +42,10 @@ def test_the_commented_example_says_the_defaults() -> None:
         ("\x00", ["not YAML"]),
         ("[" * 5000, ["not YAML", "deeply"]),
         ("device: !!bool x", ["not YAML", "tag"]),
+        ("camera:\n  source: true", ["line 2", "camera.source", "true and false"]),
+        ("mqtt:\n  port: true", ["line 2", "mqtt.port", "true and false"]),
+        ("vision:\n  max_fps: 0.03", ["line 2", "vision.max_fps", "0.2"]),
+        ('mqtt:\n  discovery: {prefix: "a\\0b"}', ["line 2", "mqtt.discovery.prefix"]),
         ("device: !!timestamp x", ["not YAML", "tag"]),
     ],
 )

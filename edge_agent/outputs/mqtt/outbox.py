@@ -41,13 +41,21 @@ class Outbox:
     """
 
     def __init__(
-        self, path: Path, max_bytes: int, *, clock: Clock | None = None, memory_bytes: int = MEMORY_BYTES
+        self,
+        path: Path,
+        max_bytes: int,
+        *,
+        clock: Clock | None = None,
+        memory_bytes: int = MEMORY_BYTES,
+        pictures: bool = True,
     ) -> None:
         """Open the file, or begin a new one.
 
         `max_bytes`: cap of the waiting messages, each with `ROW_OVERHEAD`; beyond it pictures are dropped first,
-        then the oldest events.
+        then the oldest events. `pictures`: False forgets those that are found waiting, for snapshots were
+        switched off; whenever the file can be read, that is, not only now.
         """
+        self._pictures = pictures
         self._path = path
         self._max_bytes = max_bytes
         self._memory_bytes = min(memory_bytes, max_bytes)
@@ -138,10 +146,6 @@ class Outbox:
             self._drop([seq])
             self._sync()
 
-    def drop_pictures(self) -> None:
-        """Forget all waiting pictures, for snapshots were switched off."""
-        self.delivered(*self._backlog.pictures)
-
     def tend(self) -> None:
         """Try the disk again if it is due; call every few seconds."""
         self._sync()
@@ -190,6 +194,8 @@ class Outbox:
         self.dropped_pictures = max(self.dropped_pictures, counters.get("dropped_pictures", 0))
         upcoming = counters.get("next_seq", 0) or self._mark.read()
         self._next = max(self._next, upcoming, *(seq + 1 for seq in known), 1)
+        if not self._pictures:
+            self._forget(self._backlog.pictures)
 
     def _sync(self) -> None:
         """Make the disk agree with what is known here, unless it failed a moment ago."""
@@ -250,7 +256,11 @@ class Outbox:
         except (DamagedError, sqlite3.Error, OSError) as error:
             self._fail(error)
             return
-        rescued = {entry.seq: entry for entry in saved if entry.seq not in self._gone}
+        rescued = {
+            entry.seq: entry
+            for entry in saved
+            if entry.seq not in self._gone and (self._pictures or not entry.picture)
+        }
         rescued.update(self._memory)
         self._memory = {seq: rescued[seq] for seq in sorted(rescued)}
         self._gone.clear()

@@ -170,7 +170,7 @@ class ViolationFacts(Payload):
                 "type": violation.type.value,
                 "kind": violation.kind.value,
                 "person": violation.person,
-                "confidence": violation.confidence,
+                "confidence": min(1.0, max(0.0, violation.confidence)),
                 "votes": violation.votes,
                 "gender": violation.gender,
                 "box": (round(x1, 4), round(y1, 4), round(x2, 4), round(y2, 4)),

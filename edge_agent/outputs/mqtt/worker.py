@@ -107,9 +107,9 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        outbox = Outbox(self._path, self._settings.outbox.max_bytes, clock=self._clock)
-        if not self._snapshots:
-            outbox.drop_pictures()
+        outbox = Outbox(
+            self._path, self._settings.outbox.max_bytes, clock=self._clock, pictures=self._snapshots
+        )
         sender = Sender(
             outbox,
             self._topics,
@@ -171,8 +171,10 @@ class Worker:
                 elif isinstance(item, Up):
                     settle()  # what was recorded before the connection counts as replayed, what comes after as live
                     self._session = item.session
-                    self._introduce()
-                    sender.connected()
+                    try:
+                        self._introduce()
+                    finally:
+                        sender.connected()  # whatever the introduction chokes on, events go out
                 elif isinstance(item, Down):
                     settle()
                     if item.session == self._session:
@@ -195,6 +197,7 @@ class Worker:
             facts = ViolationFacts.from_violation(violation)
         except ValidationError as error:
             _LOG.error("violation %s can't be reported: %s", violation.event_id, error)
+            self._fault = f"a violation could not be put into words: {violation.event_id}"
             return []
         event = Draft(facts.to_json(), violation.monotonic, synced)
         if item.jpeg is None:

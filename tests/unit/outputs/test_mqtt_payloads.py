@@ -63,6 +63,10 @@ def test_a_box_is_clipped_to_the_frame() -> None:
     assert facts.box == (0.0, 0.1, 1.0, 0.1235)
 
 
+def test_a_confidence_that_rounding_lifts_above_one_is_no_loss() -> None:
+    assert ViolationFacts.from_violation(make_notice(confidence=1.0000000000000002).violation).confidence == 1.0
+
+
 def test_a_verdict_that_is_no_violation_is_refused() -> None:
     with pytest.raises(ValidationError):
         ViolationFacts.from_violation(make_notice(kind=Verdict.MASK).violation)

@@ -115,9 +115,36 @@ def test_pictures_can_be_forgotten(tmp_path: Path) -> None:
     outbox.drop_picture(1)
     outbox.drop_picture(2)  # an event: stays
     assert outbox.dropped_pictures == 1
-    outbox.drop_pictures()
+    outbox.close()
+    outbox = Outbox(tmp_path / "o", CAP, pictures=False)
     assert bodies(outbox) == [b"a", b"b"]
     assert outbox.dropped_pictures == 1, "switched off is no loss"
+    outbox.append([event(b"c")])
+    outbox.close()
+    assert bodies(Outbox(tmp_path / "o", CAP)) == [b"a", b"b", b"c"]
+
+
+def test_pictures_are_forgotten_also_in_a_file_that_can_only_be_read_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    outbox = Outbox(tmp_path / "o", CAP)
+    outbox.append([picture(), event(b"a")])
+    outbox.close()
+    with monkeypatch.context() as patch:
+        failing_to_open(patch)
+        outbox = Outbox(tmp_path / "o", CAP, pictures=False)
+        assert outbox.alarm
+    monkeypatch.setattr(outbox, "_retry_at", 0.0)
+    outbox.tend()
+    assert outbox.alarm is None
+    assert bodies(outbox) == [b"a"]
+
+
+def failing_to_open(patch: pytest.MonkeyPatch) -> None:
+    def load(_self: Store) -> None:
+        raise sqlite3.OperationalError("database is locked")
+
+    patch.setattr(Store, "load", load)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception | None) -> None:

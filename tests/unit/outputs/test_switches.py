@@ -80,7 +80,7 @@ def test_a_broken_file_costs_a_warning(content: bytes, tmp_path: Path, caplog: p
 
 def test_a_wrong_kept_value_costs_that_value_only(tmp_path: Path) -> None:
     path = tmp_path / "switches.json"
-    path.write_text('{"mute": true, "threshold": 7, "unknown": 1}')
+    path.write_text('{"mute": true, "threshold": 7, "cooldown": 1' + "0" * 400 + ', "unknown": 1}')
     assert Switches(path).get() == SwitchValues(mute=True)
 
 

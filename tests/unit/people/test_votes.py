@@ -37,6 +37,14 @@ def test_looks_that_agree_make_their_verdict(look: MaskScores, verdict: Verdict)
     assert made.sure
 
 
+def test_a_confidence_is_never_above_one() -> None:
+    for scores in (MaskScores(0.0, 0.7, 0.3), MaskScores(0.0, 0.9, 0.10390625)):
+        made = MaskVotes(PeopleSettings())
+        for weight in (0.1, 0.3, 0.7, 0.9, 0.2):
+            made.add(scores, weight, 0.65)
+            assert made.confidence <= 1.0
+
+
 def test_a_badly_worn_mask_needs_more_looks_than_a_bare_face() -> None:
     assert votes(*[NOSE_OUT] * 5).verdict is Verdict.UNDECIDED
     assert votes(*[NOSE_OUT] * 6).verdict is Verdict.INCORRECT

@@ -24,7 +24,15 @@ def test_no_file_is_no_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture)
 
 
 @pytest.mark.parametrize(
-    "text", ["", "[]", "{}", '{"day": "x", "counts": {}}', '{"day": "2026-05-04", "counts": 3}']
+    "text",
+    [
+        "",
+        "[]",
+        "{}",
+        '{"day": "x", "counts": {}}',
+        '{"day": "2026-05-04", "counts": 3}',
+        '{"day": "2026-05-04", "counts": {"no_mask": 1e999}}',
+    ],
 )
 def test_a_broken_file_is_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture, text: str) -> None:
     path = tmp_path / "today.json"
