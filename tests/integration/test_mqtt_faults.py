@@ -19,6 +19,7 @@ from edge_agent.config import DeviceSettings, MqttSettings
 from edge_agent.outputs.mqtt import client
 from edge_agent.outputs.mqtt.check import probe
 from edge_agent.outputs.mqtt.output import MqttOutput
+from edge_agent.outputs.mqtt.payloads import OFFLINE
 from edge_agent.outputs.mqtt.store import Store
 from edge_agent.outputs.switches import Switches
 
@@ -177,6 +178,27 @@ def test_a_disk_that_hangs_at_the_stop_leaves_no_device_online(
     finally:
         release.set()
         output.stop(5)
+
+
+def test_an_end_that_comes_while_the_goodbye_is_said_is_kept_for_the_next_start(
+    watch: Subscriber, mqtt_output: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A vision worker on a slow board may hand over its last word late."""
+    output = mqtt_output(watch._port)
+    wait_until(lambda: output.stats().connected, "connected")
+    publish = output._link.publish
+
+    def late(topic: str, payload: bytes | str, **how: Any) -> int | None:
+        if topic.endswith("/availability") and payload == OFFLINE:
+            output.handle(make_notice(event_id="late"))
+        return publish(topic, payload, **how)
+
+    monkeypatch.setattr(output._link, "publish", late)
+    output.stop(2)
+    assert not watch.violations()
+    mqtt_output(watch._port)
+    watch.wait(lambda: watch.violations(), "the event")
+    assert [event["event_id"] for event in watch.violations()] == ["late"]
 
 
 def test_a_password_that_is_no_text_is_said_and_can_be_mended(

@@ -205,6 +205,10 @@ class BuzzerOutput:
         except DriverError as error:
             driver.close()
             self._failed(error)
+        except Exception as error:  # no memory, no file descriptor, a fault of ours: later beeps are tried again
+            _log.exception("The buzzer failed")
+            driver.close()
+            self._failed(DriverError(f"it failed: {error!r}", "see the log above"))
 
     def _tell(self, beep: BeepEvent) -> None:
         if self._on_beep is None:

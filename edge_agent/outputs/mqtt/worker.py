@@ -144,9 +144,13 @@ class Worker:
                     if idle or time.monotonic() >= stop_at:
                         break
                     wait = min(wait, 0.05)
-            self._say_offline()
+            self._say_offline(outbox, sender)
         finally:
-            outbox.close()
+            try:
+                # What was handed over while the goodbye was said.
+                self._take_in(outbox, sender, _of_events(self._inbox.take(0.001)))
+            finally:
+                outbox.close()
 
     def _take_in(self, outbox: Outbox, sender: Sender, news: list[News]) -> None:
         """See to the news in their order; what must not be lost is committed in as few steps as that allows."""
@@ -250,9 +254,17 @@ class Worker:
             self._link.publish(self._topics.status, status.to_json(), retain=True)
         self._told = status
 
-    def _say_offline(self) -> None:
+    def _say_offline(self, outbox: Outbox, sender: Sender) -> None:
         """Publish `offline` and wait a little for the broker to take it: the goodbye to come voids the will."""
         mid = self._link.publish(self._topics.availability, OFFLINE, retain=True)
         while mid is not None and self._link.connected and time.monotonic() < self._end_at:
-            if any(isinstance(item, Ack) and item.mid == mid for item in self._inbox.take(0.02)):
+            news = self._inbox.take(0.02)
+            taken = any(isinstance(item, Ack) and item.mid == mid for item in news)
+            self._take_in(outbox, sender, _of_events(news))
+            if taken:
                 return
+
+
+def _of_events(news: list[News]) -> list[News]:
+    """What must not be lost: events, and the broker's word for those it has taken."""
+    return [item for item in news if isinstance(item, (Notice, Ack))]

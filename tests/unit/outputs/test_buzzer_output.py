@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from datetime import datetime, timezone
+from unittest.mock import Mock
 
 import pytest
 from gpiozero.pins.mock import MockFactory, MockPWMPin
@@ -273,6 +274,18 @@ def test_a_device_that_fails_while_it_sounds_is_closed_and_opened_again(rig, mon
     wait_for(lambda: r.buzzer.stats().failures == 1)
     assert "No such device" in r.buzzer.stats().reason
     assert r.pins[0].function == "input"
+    r.buzzer.handle(notice())
+    wait_for(lambda: r.opened == 2 and r.buzzer.stats().available)
+
+
+def test_a_fault_of_ours_while_it_sounds_is_told_and_tried_again(rig, monkeypatch):
+    monkeypatch.setattr(output, "RETRY_SECONDS", 0.0)
+    r = rig()
+    r.buzzer.start()
+    monkeypatch.setattr(r.buzzer._driver, "play", Mock(side_effect=MemoryError("no room")))
+    r.buzzer.handle(notice())
+    wait_for(lambda: r.buzzer.stats().failures == 1)
+    assert "no room" in r.buzzer.stats().reason
     r.buzzer.handle(notice())
     wait_for(lambda: r.opened == 2 and r.buzzer.stats().available)
 
