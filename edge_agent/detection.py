@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -33,6 +35,29 @@ class Result:
     line: dict[str, Any]
 
 
+def shown(name: str) -> str:
+    """A file's name as text that can be written anywhere: what is not UTF-8 in it becomes �."""
+    return os.fsencode(name).decode("utf-8", "replace")
+
+
+@contextlib.contextmanager
+def _for_opencv(path: Path) -> Iterator[str]:
+    """A name for the file that OpenCV can take: it crashes at one that is not UTF-8 (seen with 4.11).
+
+    Raises InputError if there is no room for another name.
+    """
+    with contextlib.ExitStack() as stack:
+        name = path
+        if shown(str(path)) != str(path):
+            try:
+                folder = stack.enter_context(tempfile.TemporaryDirectory())
+                name = Path(folder, "film").with_suffix(path.suffix)
+                name.symlink_to(path.absolute())
+            except OSError as error:
+                raise InputError(f"{path}: has no UTF-8 name, and can't be given one: {error.strerror}") from None
+        yield str(name)
+
+
 class Detection:
     """Looks at every face of every picture: nothing is left out to save time.
 
@@ -59,8 +84,9 @@ class Detection:
         if self._used:  # people of another film are other people
             self._chain = Chain(self._settings)
         self._used = True
-        capture = cv2.VideoCapture(str(path))
-        try:
+        with contextlib.ExitStack() as stack:
+            capture = cv2.VideoCapture(stack.enter_context(_for_opencv(path)))
+            stack.callback(capture.release)
             fps = capture.get(cv2.CAP_PROP_FPS)
             fps = fps if 0.1 < fps < 1000 else _NOMINAL_FPS
             begin = datetime.now(timezone.utc)
@@ -75,8 +101,6 @@ class Detection:
                 line = self._line(path, index, frame.image, result.observations, result.persons)
                 yield Result(path, True, fps, frame.image, line)
                 index += 1
-        finally:
-            capture.release()
         if index == 0:
             raise InputError(f"{path}: not a video, or one without a frame")
 
@@ -90,7 +114,7 @@ class Detection:
     ) -> dict[str, Any]:
         by_id = {person.id: person for person in persons or ()}
         return {
-            "file": path.name,
+            "file": shown(path.name),
             "frame": index,
             "width": image.shape[1],
             "height": image.shape[0],
@@ -186,6 +210,7 @@ class Annotator:
     def __init__(self, directory: Path, sources: Sequence[Source]) -> None:
         self._writer: cv2.VideoWriter | None = None
         self._film: Path | None = None
+        self._names = contextlib.ExitStack()
         self._targets: dict[Path, Path] = {}
         taken: set[Path] = set()
         for source in sources:
@@ -233,7 +258,8 @@ class Annotator:
         except OSError as error:
             raise InputError(f"{target}: can't be written: {error.strerror}") from None
         height, width = result.image.shape[:2]
-        writer = cv2.VideoWriter(str(target), cv2.VideoWriter.fourcc(*"mp4v"), result.fps, (width, height))
+        name = self._names.enter_context(_for_opencv(target))
+        writer = cv2.VideoWriter(name, cv2.VideoWriter.fourcc(*"mp4v"), result.fps, (width, height))
         if not writer.isOpened():
             film = f"a film of {width}×{height} at {result.fps:g} frames/s"
             raise InputError(f"{target}: can't be written: {film}")
@@ -245,3 +271,4 @@ class Annotator:
         if self._writer is not None:
             self._writer.release()
             self._writer = None
+        self._names.close()

@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import struct
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,6 +55,11 @@ class VideoDevice:
     modes: tuple[Mode, ...] = ()
     error: str | None = None
     """Why it could not be asked."""
+
+    @property
+    def identity(self) -> tuple[str, str]:
+        """Its name and where it is plugged in: what tells it from its like, whatever its number."""
+        return self.name, self.bus or self.path  # one that could not be asked has no bus
 
     @property
     def needs_picamera2(self) -> bool:
@@ -141,31 +146,41 @@ def _text(raw: bytes) -> str:
 
 
 def find_device(
-    source: int | str, devices: Sequence[VideoDevice], remembered: VideoDevice | None = None
+    source: int | str,
+    devices: Sequence[VideoDevice],
+    remembered: VideoDevice | None = None,
+    beside: Collection[tuple[str, str]] = (),
 ) -> VideoDevice:
     """Return the device that `source` means: a number, a path, or a name (whole or part, any case).
 
     `remembered` is the device that was in use before: it is taken under whatever number it came back, unless the
-    source is a path below /dev/v4l, which follows the device by itself.
+    source is a path below /dev/v4l, which follows the device by itself. `beside` are the identities of those that
+    were attached while it was in use: none of them is it, however alike, and another program may be reading it.
 
     Raises:
         CameraError: it is not attached.
     """
+    candidates = list(devices)
     stable_path = isinstance(source, str) and source.startswith("/dev/v4l/")
     if remembered is not None and not stable_path:
-        same_name = [device for device in devices if device.name == remembered.name]
-        same_plug = [device for device in same_name if device.bus == remembered.bus]
-        if same_name:
-            return (same_plug or same_name)[0]
+        same_plug = [device for device in devices if device.identity == remembered.identity]
+        if same_plug:
+            return same_plug[0]
+        candidates = [device for device in devices if device.identity not in beside]
+        moved = [device for device in candidates if device.name == remembered.name]
+        if moved:
+            return moved[0]
     path = f"/dev/video{source}" if isinstance(source, int) else source
     if path.startswith("/dev/"):
         real = os.path.realpath(path)
-        matches = [device for device in devices if os.path.realpath(device.path) == real]
+        matches = [device for device in candidates if os.path.realpath(device.path) == real]
     else:
         wanted = path.casefold()
-        matches = [device for device in devices if device.name.casefold() == wanted]
-        matches = matches or [device for device in devices if wanted in device.name.casefold()]
+        matches = [device for device in candidates if device.name.casefold() == wanted]
+        matches = matches or [device for device in candidates if wanted in device.name.casefold()]
     if matches:
         return matches[0]
     attached = ", ".join(f"{device.name} ({device.path})" for device in devices) or "none"
+    if remembered is not None and len(candidates) < len(devices):
+        attached += "; what was attached beside it is not taken for it"
     raise CameraError(f"camera {path} is not attached (attached: {attached}); plug it in or correct camera.source")

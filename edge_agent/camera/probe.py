@@ -49,6 +49,8 @@ def probe(settings: CameraSettings) -> Probe:
         source = create(settings)
     except CameraError as error:
         return Probe(False, printable(settings.source), str(error))
+    except Exception as error:  # as in _try: whoever asks wants an answer
+        return Probe(False, printable(settings.source), f"{type(error).__name__}: {error}")
     found: list[tuple[int, int] | str] = []
     # In a thread of its own, because a driver may hang: then the thread is left behind.
     worker = threading.Thread(target=lambda: found.append(_try(source, settings)), name="camera-probe", daemon=True)

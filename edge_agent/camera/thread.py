@@ -63,6 +63,7 @@ class CameraThread:
         self._good_since: float | None = None
         self._good_until = 0.0
         self._announced = ""
+        self._unforeseen = ""
         self._tries = 0
         self._unbearable = False
 
@@ -119,11 +120,24 @@ class CameraThread:
         return False
 
     def _session(self) -> Ending:
-        """Open the camera and watch over its reader until it ends or hangs."""
+        """Open the camera and watch over its reader until it ends or hangs; whatever goes wrong is an ending."""
         try:
-            source = self._create()
+            return self._watch_over(self._create())
         except CameraError as error:
             return Ending("open_failed", str(error))
+        except Exception as error:  # foreseen or not: the camera must come back all the same
+            reason = f"{type(error).__name__}: {error}"
+            if reason != self._unforeseen:
+                self._unforeseen = reason
+                _log.exception("opening the camera or watching over it failed")
+            reader = self._current
+            if reader is not None and reader.is_alive() and reader not in self._abandoned:
+                self._dismiss(reader)  # else it would read beside the next one
+            return Ending("error", reason)
+        finally:
+            self._current = None
+
+    def _watch_over(self, source: Source) -> Ending:
         if self._watch is None:
             self._watch = PictureWatch(self._settings, source.live)
         self._good_since = None
@@ -139,10 +153,7 @@ class CameraThread:
         )
         self._current = reader
         reader.start()
-        try:
-            return self._supervise(reader)
-        finally:
-            self._current = None
+        return self._supervise(reader)
 
     def _supervise(self, reader: Reader) -> Ending:
         while not reader.finished:
@@ -154,11 +165,8 @@ class CameraThread:
         return reader.ending or Ending("error", "the reading thread died")
 
     def _part(self, reader: Reader, phase: Phase) -> Ending:
-        """Ask a reader to end and wait a little; leave it behind if it doesn't."""
-        reader.leave()
-        if not reader.wait(self._settings.read_timeout + 0.5):
-            self._abandoned.append(reader)
-            self._tries = 0
+        """End a reader that is late, or no longer wanted."""
+        if not self._dismiss(reader):
             _log.error("%s hangs while %s and is left behind", reader.source.describe(), phase)
         if self._stopping.is_set():
             return Ending("left")
@@ -166,6 +174,15 @@ class CameraThread:
         return Ending(
             kind, f"{reader.source.describe()}: no answer while {phase}; if it lasts, unplug it or restart it"
         )
+
+    def _dismiss(self, reader: Reader) -> bool:
+        """Ask a reader to end and wait a little; False if it doesn't, and is left behind."""
+        reader.leave()
+        if reader.wait(self._settings.read_timeout + 0.5):
+            return True
+        self._abandoned.append(reader)
+        self._tries = 0
+        return False
 
     def _opened(self, reader: Reader) -> None:
         if reader is not self._current or self._watch is None:

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 from collections.abc import Iterator
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_agent.commands.common import Commands, add_config_option, load_settings
@@ -112,13 +113,24 @@ def _extras(settings: Settings) -> Iterator[CheckLine]:
             yield CheckLine("live page", "fail", str(error), "pip install 'edge-agent[web]'")
         else:
             yield CheckLine("live page", "ok", f"{page.__name__} can be served on port {settings.web.port}")
-    folder = settings.snapshots.directory
-    if settings.snapshots.enabled and folder is not None:
-        nearest = next(parent for parent in (folder, *folder.absolute().parents) if parent.exists())
-        if os.access(nearest, os.W_OK):
-            yield CheckLine("snapshots", "ok", f"kept in {folder}")
-        else:
-            yield CheckLine("snapshots", "warn", f"{folder} can't be written", "give it to the service's user")
+    if settings.snapshots.enabled and settings.snapshots.directory is not None:
+        yield _snapshots(settings.snapshots.directory)
+
+
+def _snapshots(folder: Path) -> CheckLine:
+    from edge_agent.types import CheckLine
+
+    hint = "give it to the service's user (which sees nothing below /home), or correct snapshots.directory"
+    try:
+        place = folder.expanduser().absolute()
+        nearest = next(parent for parent in (place, *place.parents) if parent.exists())
+    except OSError as error:
+        return CheckLine("snapshots", "warn", f"{folder} can't be written: {error.strerror}", hint)
+    except RuntimeError as error:  # whose home it is, is not known
+        return CheckLine("snapshots", "fail", f"{folder} can't be written: {error}", "write the whole path")
+    if os.access(nearest, os.W_OK):
+        return CheckLine("snapshots", "ok", f"kept in {folder}")
+    return CheckLine("snapshots", "warn", f"{folder} can't be written", hint)
 
 
 def _print(lines: list[CheckLine], code: int, as_json: bool) -> None:

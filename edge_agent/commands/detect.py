@@ -34,15 +34,21 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image, folder or video")
     add_config_option(parser)
     parser.add_argument("--jsonl", type=Path, metavar="FILE", help="one JSON object per image or video frame")
-    parser.add_argument("--annotate", type=Path, metavar="DIR", help="write the pictures with boxes and labels")
+    parser.add_argument(
+        "--annotate",
+        type=Path,
+        metavar="DIR",
+        help="write the pictures with boxes and labels; what is in DIR is no input of a folder around it, and is "
+        "replaced",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     settings = load_settings(options)
     complaints: list[str] = []
-    sources = list(_sources(options.inputs, complaints))
-    from edge_agent.detection import Annotator, Detection, refuse_input
+    sources = list(_sources(options.inputs, options.annotate, complaints))
+    from edge_agent.detection import Annotator, Detection, refuse_input, shown
 
     if options.jsonl:
         refuse_input(options.jsonl, sources)
@@ -57,7 +63,7 @@ def run(options: argparse.Namespace) -> int:
         task = progress.add_task("detect", total=len(sources))
         for source in sources:
             path = source.path
-            progress.update(task, description=path.name)
+            progress.update(task, description=shown(path.name))
             try:
                 for result in detection.video(path) if source.video else detection.image(path):
                     _tell(result, sink, counts)
@@ -75,20 +81,41 @@ def run(options: argparse.Namespace) -> int:
     return EXIT_USAGE if complaints else 0
 
 
-def _sources(inputs: list[Path], complaints: list[str]) -> Iterator[Source]:
+def _sources(inputs: list[Path], drawn: Path | None, complaints: list[str]) -> Iterator[Source]:
     from edge_agent.detection import Source
 
     for path in inputs:
-        if path.is_dir():
-            inside = sorted(p for p in path.rglob("*") if p.suffix.lower() in _IMAGES | _VIDEOS and p.is_file())
-            if not inside:
-                complaints.append(f"{path}: no images or videos in this folder")
-            for file in inside:
-                yield Source(file, file.relative_to(path), _is_video(file))
-        elif path.is_file():
-            yield Source(path, Path(path.name), _is_video(path))
-        else:
-            complaints.append(f"{path}: no such file or folder")
+        try:
+            if path.is_dir():
+                inside = _inside(path, drawn)
+                if not inside:
+                    complaints.append(f"{path}: no images or videos in this folder")
+                for file in inside:
+                    yield Source(file, file.relative_to(path), _is_video(file))
+            elif path.is_file():
+                yield Source(path, Path(path.name), _is_video(path))
+            else:
+                complaints.append(f"{path}: no such file or folder")
+        except OSError as error:  # a closed folder on the way, or too long a name
+            complaints.append(f"{path}: can't be read: {error.strerror}")
+
+
+def _inside(folder: Path, drawn: Path | None) -> list[Path]:
+    """The images and videos of a folder, but for those in `drawn` within it: an earlier run's annotated ones.
+
+    Raises OSError if they can't be looked at.
+    """
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _IMAGES | _VIDEOS and p.is_file())
+    if drawn is None:
+        return files
+    target, top = Path(os.path.realpath(drawn)), Path(os.path.realpath(folder))
+    if top == target or not target.is_relative_to(top):
+        return files
+    kept = [file for file in files if not Path(os.path.realpath(file.parent)).is_relative_to(target)]
+    if len(kept) < len(files):
+        note = f"{drawn}: {len(files) - len(kept)} files are left out, for --annotate writes there"
+        print(f"edge-agent: {note}", file=sys.stderr)
+    return kept
 
 
 def _is_video(path: Path) -> bool:
@@ -138,7 +165,7 @@ def _progress() -> Any:
 
     console = Console(stderr=True)
     return Progress(
-        TextColumn("{task.description:<28.28}"),
+        TextColumn("{task.description:<28.28}", markup=False),  # a name may hold what looks like it
         BarColumn(),
         MofNCompleteColumn(),
         TimeRemainingColumn(),

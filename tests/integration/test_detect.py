@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from edge_agent.commands.demo import clip
+from edge_agent.commands.detect import _progress
 
 
 def detect(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -98,6 +100,65 @@ def test_annotated_pictures_of_one_name_do_not_collide(tmp_path: Path, portrait:
         "b/x.jpg": 60,
         "x-3.jpg": 70,
     }
+
+
+def test_a_name_that_is_not_utf8_is_a_name(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
+    photos = Path(os.fsdecode(os.fsencode(tmp_path) + b"/photos\xfe"))
+    photos.mkdir()
+    bad = Path(os.fsdecode(b"bad\xff"))
+    (photos / bad.with_suffix(".jpg")).write_bytes(cv2.imencode(".jpg", portrait[:64, :64])[1].tobytes())
+    (photos / bad.with_suffix(".mp4")).write_bytes(clip().read_bytes())
+    drawn = photos / "drawn"
+    done = detect(photos, "--jsonl", tmp_path / "o", "--annotate", drawn)
+    assert done.returncode == 0, done.stderr
+    assert {line["file"] for line in lines(tmp_path / "o")} == {"bad\ufffd.jpg", "bad\ufffd.mp4"}
+    assert {path.name for path in drawn.iterdir()} == {f"{bad}.jpg", f"{bad}.mp4"}
+    assert all(path.stat().st_size for path in drawn.iterdir())
+    assert {path.name for path in photos.iterdir()} == {f"{bad}.jpg", f"{bad}.mp4", "drawn"}
+
+
+def test_a_film_whose_name_is_not_utf8_and_that_is_none_is_said(tmp_path: Path) -> None:
+    film = Path(os.fsdecode(os.fsencode(tmp_path) + b"/bad\xff.mp4"))
+    film.write_bytes(b"no film")
+    done = detect(film)
+    assert done.returncode == 2
+    assert "not a video" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_a_name_that_looks_like_markup_is_shown_as_it_is() -> None:
+    progress = _progress()
+    progress.add_task("x[/b].jpg")
+    assert "x[/b].jpg" in str(progress.columns[0].render(progress.tasks[0]))
+
+
+def test_annotated_pictures_inside_the_folder_are_no_inputs_of_the_next_run(
+    tmp_path: Path, portrait: NDArray[np.uint8]
+) -> None:
+    photos, drawn = tmp_path / "photos", tmp_path / "photos" / "sub" / "drawn"
+    (photos / "sub").mkdir(parents=True)
+    (tmp_path / "link").symlink_to(photos)
+    cv2.imwrite(str(photos / "a.jpg"), portrait[:64, :64])
+    cv2.imwrite(str(photos / "sub" / "b.jpg"), portrait[:64, :64])
+    before = (photos / "a.jpg").read_bytes()
+    for folder in (photos, photos, tmp_path / "link"):
+        done = detect(folder, "--jsonl", tmp_path / "o", "--annotate", drawn)
+        assert done.returncode == 0, done.stderr
+        assert [line["file"] for line in lines(tmp_path / "o")] == ["a.jpg", "b.jpg"]
+        assert sorted(path.relative_to(drawn).as_posix() for path in drawn.rglob("*.jpg")) == ["a.jpg", "sub/b.jpg"]
+    assert f"{drawn}: 2 files are left out, for --annotate writes there" in done.stderr
+    assert (photos / "a.jpg").read_bytes() == before
+    # given by name, it is an input as any other
+    written = (drawn / "a.jpg").read_bytes()
+    for named in (drawn / "a.jpg", drawn):
+        done = detect(photos, named, "--jsonl", tmp_path / "o", "--annotate", drawn)
+        assert done.returncode == 2 and "is one of the inputs" in done.stderr
+        assert (drawn / "a.jpg").read_bytes() == written
+
+
+def test_an_input_that_cannot_be_looked_at_is_said(tmp_path: Path) -> None:
+    done = detect(tmp_path / f"{'x' * 300}.jpg")
+    assert done.returncode == 2
+    assert "can't be read: File name too long" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_what_cannot_be_written_is_said(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import stat
 from pathlib import Path
 
 from edge_agent.camera.sources.base import EndOfStream, Grab, Source, StalledError
-from edge_agent.camera.sources.files import ImageFolder, VideoFile
+from edge_agent.camera.sources.files import ImageFolder, VideoFile, mode_of
 from edge_agent.camera.sources.gstreamer import PREFIX as GSTREAMER
 from edge_agent.camera.sources.gstreamer import GStreamerPipeline
-from edge_agent.camera.sources.network import PORTS, NetworkCamera, split
+from edge_agent.camera.sources.network import ONE_SLASH, PORTS, NetworkCamera, printable, split
 from edge_agent.camera.sources.pattern import TestPattern
 from edge_agent.camera.sources.picamera import NAME as PICAMERA
 from edge_agent.camera.sources.picamera import PiCamera
@@ -26,7 +27,7 @@ def create(settings: CameraSettings, memory: Memory | None = None) -> Source:
     under another number too.
 
     Raises:
-        CameraError: the words mean no source.
+        CameraError: the words mean no source, or a file that can't be looked at.
     """
     source = settings.source
     if isinstance(source, int) or source.isdecimal():
@@ -47,13 +48,30 @@ def create(settings: CameraSettings, memory: Memory | None = None) -> Source:
         return NetworkCamera(source, settings)
     if source.startswith("/dev/"):
         return V4l2Camera(source, settings, memory)
-    path = Path(source).expanduser()
-    if path.is_dir():
-        return ImageFolder(path, settings)
+    path = _path(source)
     # What looks like a file is one, even while it is missing: a disk may be mounted late.
-    if path.is_file() or path.suffix or "/" in source:
+    like_a_file = bool(path.suffix) or "/" in source
+    try:
+        mode = mode_of(path)
+    except CameraError:
+        if like_a_file and not ONE_SLASH.match(source):
+            raise
+        mode = 0
+    if stat.S_ISDIR(mode):
+        return ImageFolder(path, settings)
+    if not mode and ONE_SLASH.match(source):  # as a file it would be shown whole, with its password
+        known = ", ".join(f"{scheme}://" for scheme in PORTS)
+        raise CameraError(f"camera.source: {printable(source)} is no file, and an address begins with {known}")
+    if stat.S_ISREG(mode) or like_a_file:
         return VideoFile(path, settings)
     return V4l2Camera(source, settings, memory)
+
+
+def _path(source: str) -> Path:
+    try:
+        return Path(source).expanduser()
+    except RuntimeError as error:  # whose home it is, is not known
+        raise CameraError(f"{source}: can't be read: {error}; write the whole path into camera.source") from error
 
 
 def can_wait(settings: CameraSettings) -> bool:

@@ -2,21 +2,47 @@
 
 from __future__ import annotations
 
+import errno
 import logging
 import re
+import stat
 from pathlib import Path
 
 import cv2
+import numpy as np
 
 from edge_agent.camera.sources.base import EndOfStream, Grab, as_image
 from edge_agent.camera.sources.pacing import Pacer
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
+from edge_agent.types import Image
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 _LONGEST_PAUSE = 1.0  # seconds between two pictures of a file, whatever its time stamps say
 
 _log = logging.getLogger(__name__)
+
+
+def mode_of(path: Path) -> int:
+    """Return the kind and the permissions of a file or folder (`st_mode`), 0 if there is none.
+
+    Raises:
+        CameraError: it can't be told, for a folder on the way is closed or the name is too long.
+    """
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError, ValueError):  # ValueError: no file can have this name
+        return 0
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> CameraError:
+    if error.errno in (errno.EACCES, errno.EPERM):
+        hint = "let the program's user read it and look into its folders (the service sees nothing below /home)"
+    else:
+        hint = "correct camera.source"
+    return CameraError(f"{path}: can't be read: {error.strerror or error}; {hint}")
 
 
 class VideoFile:
@@ -41,8 +67,12 @@ class VideoFile:
         self._begin()
 
     def _begin(self) -> None:
-        if not self._path.is_file():
+        if not stat.S_ISREG(mode_of(self._path)):
             raise CameraError(f"{self._path}: no such video file; correct camera.source")
+        try:
+            self._path.open("rb").close()  # OpenCV only says that it failed
+        except OSError as error:
+            raise _unreadable(self._path, error) from error
         capture = cv2.VideoCapture(str(self._path), cv2.CAP_FFMPEG)
         if not capture.isOpened():
             capture.release()
@@ -113,7 +143,7 @@ class ImageFolder:
         try:
             files = [file for file in self._path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
         except OSError as error:
-            raise CameraError(f"{self._path}: can't be listed ({error.strerror}); correct camera.source") from error
+            raise _unreadable(self._path, error) from error
         if not files:
             raise CameraError(f"{self._path}: no images in this folder ({', '.join(sorted(IMAGE_SUFFIXES))})")
         self._files = sorted(files, key=_natural)
@@ -130,7 +160,7 @@ class ImageFolder:
                 self._next = 0
             file = self._files[self._next]
             self._next += 1
-            image = cv2.imread(str(file), cv2.IMREAD_COLOR)
+            image = _decoded(file)
             if image is None:
                 _log.warning("skipping %s: not an image that can be decoded", file)
                 continue
@@ -149,6 +179,15 @@ class ImageFolder:
 
     def describe(self) -> str:
         return f"images of {self._path}"
+
+
+def _decoded(file: Path) -> Image | None:
+    # Not cv2.imread: it crashes the process at a name that is not UTF-8 (seen with 4.11).
+    try:
+        image = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
+    except (OSError, cv2.error):  # OpenCV's is for an empty file, or one of far too many pixels
+        return None
+    return None if image is None else np.asarray(image, np.uint8)
 
 
 def _natural(path: Path) -> list[tuple[int, int | str]]:

@@ -27,7 +27,7 @@ PREFIX = "gstreamer:"
 _F_SETPIPE_SZ = 1031  # <linux/fcntl.h>; named in Python's fcntl from 3.10 on most builds only
 _PIPE_BYTES = 1 << 20
 _LAST_WORDS = 600
-_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*:/\S+")
 
 
 class GStreamerPipeline:

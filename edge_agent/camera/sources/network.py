@@ -16,6 +16,8 @@ from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
+ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(?!/)")
+"""How an address begins in which a slash was forgotten."""
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]+\]|[\w.-]+)(?::[0-9]*)?")
 _UNREADABLE = "the address can't be read; write special characters of the password as %XX and correct camera.source"
 
@@ -118,6 +120,8 @@ def printable(source: int | str) -> str:
     if text.startswith("gstreamer:"):  # an element's properties may hold them
         return "gstreamer:…"
     scheme, mark, rest = text.partition("://")
+    if not mark and ONE_SLASH.match(text):
+        scheme, mark, rest = text.partition(":/")
     if not mark:
         return text
     if not _SCHEME.fullmatch(scheme):
@@ -126,4 +130,4 @@ def printable(source: int | str) -> str:
     host = re.split("[/?#]", rest.rpartition("@")[2])[0]
     # "admin:1/2@host" or "host:1/user=admin&password=2@3"?
     doubtful = "@" in rest[len(authority) :] and _HOST.fullmatch(authority)
-    return f"{scheme}://{host if _HOST.fullmatch(host) and not doubtful else '…'}"
+    return f"{scheme}{mark}{host if _HOST.fullmatch(host) and not doubtful else '…'}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import math
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import cv2
 
@@ -34,6 +34,8 @@ class Memory:
     device: VideoDevice | None = None
     moved: int = 0
     """How often the camera came back under another number."""
+    beside: set[tuple[str, str]] = field(default_factory=set)
+    """Identities of the other cameras that were attached when it was opened, now or earlier."""
 
 
 class V4l2Camera:
@@ -50,7 +52,8 @@ class V4l2Camera:
 
     def open(self) -> None:
         self.close()
-        device = find_device(self._source, list_devices(), self._memory.device)
+        devices = list_devices()
+        device = find_device(self._source, devices, self._memory.device, self._memory.beside)
         if device.needs_picamera2:
             raise CameraError(f"{device.path} is a Raspberry Pi camera module: set camera.source to picamera2")
         if device.error is not None or not os.access(device.path, os.R_OK | os.W_OK):
@@ -80,6 +83,9 @@ class V4l2Camera:
             self._memory.moved += 1
             _log.info("camera %s came back as %s, it was %s", device.name, device.path, before.path)
         self._memory.device = device
+        # One that is away for a moment is still known, so that it is not taken for this one when it comes back.
+        self._memory.beside |= {other.identity for other in devices}
+        self._memory.beside.discard(device.identity)
 
     def _configure(self, capture: cv2.VideoCapture) -> int:
         """Set the camera up; returns the reduction at which its JPEGs are to be decoded."""

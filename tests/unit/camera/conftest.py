@@ -1,6 +1,9 @@
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
@@ -26,6 +29,21 @@ def settings() -> CameraSettings:
         reopen_min=0.05,
         reopen_max=0.4,
     )
+
+
+@pytest.fixture
+def closed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder that this user may not look into, as the service may not into /home; root may look anywhere."""
+    folder = tmp_path / "closed"
+    real = Path.stat
+
+    def stat(path: Path, *, follow_symlinks: bool = True) -> os.stat_result:
+        if path != folder and path.is_relative_to(folder):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+        return real(path, follow_symlinks=follow_symlinks)
+
+    monkeypatch.setattr(Path, "stat", stat)
+    return folder
 
 
 @pytest.fixture

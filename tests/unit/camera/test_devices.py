@@ -52,6 +52,26 @@ def test_of_two_alike_the_one_in_the_same_socket_is_the_one() -> None:
     assert find_device(0, [first, second], remembered=VideoDevice("/dev/video0", "USB Camera", "usb-2")) is second
 
 
+@pytest.mark.parametrize("source", [0, 2, "USB Camera"], ids=str)
+def test_a_twin_that_was_there_beside_it_is_not_taken_for_it(source: int | str) -> None:
+    ours = VideoDevice("/dev/video0", "USB Camera", "usb-1")
+    twin = VideoDevice("/dev/video2", "USB Camera", "usb-2")
+    beside = {twin.identity}
+    with pytest.raises(CameraError, match=r"not attached .*was attached beside it"):
+        find_device(source, [twin], ours, beside)
+    renumbered = VideoDevice("/dev/video0", "USB Camera", "usb-2")
+    with pytest.raises(CameraError, match="not attached"):
+        find_device(source, [renumbered], ours, beside)
+    moved = VideoDevice("/dev/video5", "USB Camera", "usb-3")
+    assert find_device(source, [twin, moved], ours, beside) is moved
+    assert find_device(source, [twin, ours], ours, beside) is ours
+
+
+def test_a_camera_that_could_not_be_asked_is_known_by_its_path() -> None:
+    closed = VideoDevice("/dev/video2", "USB Camera", "", error="can't be opened: Permission denied")
+    assert closed.identity != VideoDevice("/dev/video0", "USB Camera", "", error="so, too").identity
+
+
 def test_a_replacement_of_another_make_is_taken_where_the_settings_point() -> None:
     assert find_device(2, [YARD], remembered=DOOR) is YARD
 

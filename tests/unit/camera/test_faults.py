@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -281,13 +283,64 @@ def test_many_faults_leave_neither_threads_nor_handles_behind(run: Run, camera: 
     assert camera.most_open == 1
 
 
-def test_an_error_of_the_supervisor_itself_is_stuck_so_that_the_watchdog_sees_it(
-    settings: CameraSettings, slot: FrameSlot
+def test_a_file_that_may_not_be_read_is_lost_and_tried_again(
+    closed: Path, settings: CameraSettings, slot: FrameSlot
 ) -> None:
-    def broken() -> ScriptedCamera:
+    source = settings.model_copy(update={"source": str(closed / "clip.mp4")})
+    thread = CameraThread(source, slot)
+    thread.start()
+    wait_until(lambda: thread.stats().failures.get("open_failed", 0) >= 2)
+    stats = thread.stats()
+    assert thread.stop(5)
+    assert stats.state == "lost" and "can't be read" in stats.reason
+
+
+@pytest.mark.parametrize("broken", ["_create", "_supervise"])
+def test_an_unforeseen_error_is_logged_once_and_the_camera_is_tried_again(
+    broken: str, run: Run, camera: ScriptedCamera, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    def fail(*args: object) -> None:
         raise RuntimeError("a bug")
 
-    thread = CameraThread(settings, slot, open_source=broken)  # type: ignore[arg-type]
+    thread = run()
+    wait_until(well(thread))
+    monkeypatch.setattr(thread, broken, fail)
+    camera.mode = "unplugged"
+    with caplog.at_level(logging.ERROR):
+        wait_until(lambda: thread.stats().failures.get("error", 0) >= 3)
+    stats = thread.stats()
+    assert (stats.state, stats.reason) == ("lost", "RuntimeError: a bug")
+    assert len([record for record in caplog.records if record.exc_info]) == 1
+    monkeypatch.undo()
+    camera.mode = "well"
+    wait_until(well(thread))
+    assert camera.most_open == 1, "the old handle must be released before a new one is opened"
+
+
+def test_a_reader_that_hangs_while_its_supervisor_fails_is_not_forgotten(
+    run: Run, camera: ScriptedCamera, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(reader: object) -> None:
+        wait_until(lambda: camera.hanging > 0)
+        raise RuntimeError("a bug")
+
+    thread = run()
+    wait_until(well(thread))
+    monkeypatch.setattr(thread, "_supervise", fail)
+    camera.cut()
+    camera.mode = "hangs"
+    wait_until(lambda: thread.stats().abandoned == 1)
+
+
+def test_an_error_of_the_supervisor_itself_is_stuck_so_that_the_watchdog_sees_it(
+    settings: CameraSettings, camera: ScriptedCamera, slot: FrameSlot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail() -> float:
+        raise RuntimeError("a bug")
+
+    camera.mode = "absent"
+    thread = CameraThread(settings, slot, open_source=camera.source)
+    monkeypatch.setattr(thread, "_pause_after", fail)
     thread.start()
     wait_until(lambda: thread.stats().state == "stuck")
     assert thread.stop(5)

@@ -13,6 +13,7 @@ import pytest
 from edge_agent.camera.probe import probe
 from edge_agent.camera.sources import can_wait, create
 from edge_agent.camera.sources.base import StalledError, as_image
+from edge_agent.camera.sources.files import VideoFile
 from edge_agent.camera.sources.network import printable
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
@@ -53,6 +54,57 @@ def test_words_that_mean_nothing_are_refused_with_a_hint(source: str, word: str)
         create(CameraSettings(source=source))
 
 
+def test_what_may_not_be_read_is_told_with_a_hint(closed: Path) -> None:
+    settings = CameraSettings(source=str(closed / "clip.mp4"))
+    with pytest.raises(CameraError, match=r"clip\.mp4: can't be read: Permission denied.*/home"):
+        create(settings)
+    assert "can't be read" in probe(settings).reason
+    assert not can_wait(settings)
+
+
+@pytest.mark.parametrize("source", ["~no-such-user/clip.mp4", f"{'x' * 300}.mp4", f"/{'x' * 300}/clip"])
+def test_a_path_that_leads_nowhere_is_told_with_a_hint(source: str) -> None:
+    with pytest.raises(CameraError, match=r"can't be read: .*camera\.source"):
+        create(CameraSettings(source=source))
+    assert "can't be read" in probe(CameraSettings(source=source)).reason
+    assert not can_wait(CameraSettings(source=source))
+
+
+@pytest.mark.parametrize("source", ["HD Pro Webcam C920", "W" * 300])
+def test_the_name_of_a_camera_needs_no_readable_folder(source: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stat(path: Path) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "stat", stat)
+    assert type(create(CameraSettings(source=source))).__name__ == "V4l2Camera"
+
+
+def test_a_video_that_is_closed_later_is_told_when_it_is_opened(closed: Path) -> None:
+    with pytest.raises(CameraError, match=r"clip\.mp4: can't be read: Permission denied"):
+        VideoFile(closed / "clip.mp4", CameraSettings()).open()
+
+
+def test_a_video_that_may_not_be_opened_is_not_called_broken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path, mode: str) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    (tmp_path / "clip.mp4").touch()
+    monkeypatch.setattr(Path, "open", refuse)
+    with pytest.raises(CameraError, match=r"clip\.mp4: can't be read: Permission denied"):
+        VideoFile(tmp_path / "clip.mp4", CameraSettings()).open()
+
+
+def test_whatever_goes_wrong_with_a_source_is_an_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(settings: CameraSettings) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("edge_agent.camera.probe.create", broken)
+    result = probe(CameraSettings(source="rtsp://owner:s3cret@10.0.0.4/live"))
+    assert (result.ok, result.source, result.reason) == (False, "rtsp://10.0.0.4", "RuntimeError: a bug")
+
+
 @pytest.mark.parametrize("scheme", ["rtsp", "ftp"])
 def test_no_password_is_ever_shown(scheme: str, caplog: pytest.LogCaptureFixture) -> None:
     url = f"{scheme}://owner:s3cret@127.0.0.1:9/live?token=s3cret"
@@ -82,6 +134,12 @@ def test_no_password_is_ever_shown(scheme: str, caplog: pytest.LogCaptureFixture
         ("rtsp://admin:hunter2/s", "rtsp://…"),
         ("rtsp://admin:hunter2", "rtsp://…"),
         ("hunter2 rtsp://127.0.0.1:9/s", "…"),
+        ("rtsp:/admin:hunter2@127.0.0.1:9/s", "rtsp:/127.0.0.1:9"),
+        ("RTSP:/admin:hun/ter2@127.0.0.1:9/s.mp4", "RTSP:/127.0.0.1:9"),
+        ("http:/127.0.0.1:9/user=admin&password=hunter2", "http:/127.0.0.1:9"),
+        ("rtsp:/admin:hunter2", "rtsp:/…"),
+        ("rtsp:/admin:hun://ter2@127.0.0.1:9/s", "…"),
+        (f"rtsp:/admin:hunter2{'x' * 300}@127.0.0.1:9/s", "rtsp:/127.0.0.1:9"),
         ("admin:hunter2@rtsp://127.0.0.1:9/s", "…"),
         ("gstreamer:rtspsrc user-pw=hunter2 location=rtsp://127.0.0.1:9", "gstreamer:…"),
     ],
@@ -94,6 +152,30 @@ def test_no_part_of_a_password_is_shown_however_it_is_written(
     assert not result.ok and result.reason
     said = repr(result) + caplog.text
     assert not [part for part in ("hun", "ter2") if part in said], said
+
+
+def test_an_address_with_one_slash_is_no_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    settings = CameraSettings(source="rtsp:/cam/clip.mp4")
+    with pytest.raises(CameraError, match="rtsp:/cam is no file, and an address begins with rtsp://"):
+        create(settings)
+    assert not can_wait(settings)
+    monkeypatch.chdir(tmp_path)
+    Path("rtsp:/cam").mkdir(parents=True)
+    Path("rtsp:/cam/clip.mp4").touch()
+    assert type(create(settings)).__name__ == "VideoFile"
+    assert type(create(CameraSettings(source="rtsp:/cam"))).__name__ == "ImageFolder"
+
+
+@pytest.mark.parametrize("address", ["rtsp://admin:hunter2@10.0.0.5/s", "rtsp:/admin:hunter2@10.0.0.5/s"])
+def test_no_password_in_the_words_of_gstreamer_is_shown(
+    address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    launch = tmp_path / "gst-launch-1.0"
+    launch.write_text(f"#!/bin/sh\necho 'ERROR: could not set location to \"{address}\"' >&2\nexit 1\n")
+    launch.chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+    reason = probe(CameraSettings(source=f"gstreamer:rtspsrc location={address}")).reason
+    assert "could not set location" in reason and "10.0.0.5" in reason and "hunter2" not in reason
 
 
 @pytest.mark.parametrize("source", ["rtsp://admin:hun[ter2@10.0.0.5/s", "http://admin:hun]ter2@[10.0.0.5/s"])

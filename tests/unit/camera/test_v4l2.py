@@ -137,6 +137,31 @@ def test_the_cameras_comeback_under_another_number_is_counted(attached: list[Vid
     assert memory.moved == 1
 
 
+def test_the_cameras_twin_is_left_to_whoever_reads_it(attached: list[VideoDevice]) -> None:
+    twin = replace(CAMERA, path="/dev/video2", bus="usb-2")
+    attached.append(twin)
+    memory = Memory()
+    opened(memory=memory).close()
+    attached[:] = [twin]
+    with pytest.raises(CameraError, match="not attached"):
+        opened(memory=memory)
+    attached[:] = [twin, replace(CAMERA, path="/dev/video3", bus="usb-3")]
+    opened(memory=memory).close()
+    assert (FakeCapture.last.path, memory.moved) == ("/dev/video3", 1)
+
+
+def test_a_twin_that_was_away_for_a_while_is_still_known(attached: list[VideoDevice]) -> None:
+    twin = replace(CAMERA, path="/dev/video2", bus="usb-2")
+    attached.append(twin)
+    memory = Memory()
+    opened(memory=memory).close()
+    attached[:] = [CAMERA]
+    opened(memory=memory).close()
+    attached[:] = [twin]
+    with pytest.raises(CameraError, match="not attached"):
+        opened(memory=memory)
+
+
 def test_a_select_timeout_the_owner_chose_is_respected(
     attached: list[VideoDevice], monkeypatch: pytest.MonkeyPatch
 ) -> None:

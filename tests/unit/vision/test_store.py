@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
+import socket
+import threading
 from pathlib import Path
 
 import pytest
@@ -87,6 +90,42 @@ def test_a_source_that_delivers_another_file_is_refused(directory: Path) -> None
         ModelStore(directory).fetch("swapped")
     assert not (directory / "s.bin").exists()
     assert {path.name for path in directory.iterdir()} == {"manifest.yaml"}
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
+        b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nweights",
+        b"garbage\r\n\r\n",
+        b"",
+    ],
+    ids=["ends in a chunk", "ends early", "no HTTP", "nothing"],
+)
+def test_after_a_server_that_answers_nonsense_the_next_origin_is_tried(directory: Path, answer: bytes) -> None:
+    path = directory / "manifest.yaml"
+    manifest = yaml.safe_load(path.read_text())
+    origins = manifest["models"][0]["files"][0]["fetch"]
+    with socket.create_server(("127.0.0.1", 0)) as server:
+
+        def serve() -> None:
+            with contextlib.suppress(OSError):  # who asked, or the test, has left
+                while True:
+                    connection, _ = server.accept()
+                    with connection:
+                        connection.recv(10_000)
+                        connection.sendall(answer)
+
+        threading.Thread(target=serve, daemon=True).start()
+        bad = {"url": f"http://127.0.0.1:{server.getsockname()[1]}/f.bin"}
+        manifest["models"][0]["files"][0]["fetch"] = [bad]
+        path.write_text(yaml.safe_dump(manifest))
+        if not answer.startswith(b"HTTP/1.1 200 OK\r\nContent-Length"):
+            with pytest.raises(ModelError, match=r"f\.bin could not be fetched"):
+                ModelStore(directory).fetch("fetched")
+        manifest["models"][0]["files"][0]["fetch"] = [bad, *origins]
+        path.write_text(yaml.safe_dump(manifest))
+        assert ModelStore(directory).fetch("fetched")[0].read_bytes() == CONTENT
 
 
 def test_an_unknown_model_names_the_known(directory: Path) -> None:
