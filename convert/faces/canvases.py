@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.errors import ConvertError
+from convert import images
 from convert.faces.canvas import Canvas, Image, show
 from convert.faces.light import spoil
 from convert.faces.records import Boxes, Dataset, Photo, overlaps
@@ -82,10 +82,7 @@ class CanvasMaker:
         kept = self._kept.get(path)
         if kept is not None:
             return kept
-        image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ConvertError(f"{path} cannot be read as an image")
-        pixels = np.asarray(image, np.uint8)
+        pixels = images.read(path)
         if self._kept_bytes + pixels.nbytes <= KEPT_BYTES:
             self._kept[path] = pixels
             self._kept_bytes += pixels.nbytes

@@ -8,6 +8,9 @@ from typing import Any
 
 
 def _train(args: argparse.Namespace) -> int:
+    from convert.needs import need
+
+    need("torch", "google.protobuf")
     from convert.faces.train import TrainSettings, train
 
     trainer = train(
@@ -44,6 +47,9 @@ def _train_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
 
 
 def _export(args: argparse.Namespace) -> int:
+    from convert.needs import need
+
+    need("torch", "google.protobuf")
     from convert.faces.export import to_caffe
 
     args.output.mkdir(parents=True, exist_ok=True)
@@ -69,6 +75,10 @@ def _export_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
 def _evaluate(args: argparse.Namespace) -> int:
     import json
 
+    from convert.needs import need
+
+    if args.plots:
+        need("matplotlib")
     from convert.faces.card import renew
     from convert.faces.evaluate import measure, report, table
     from convert.faces.figures import draw

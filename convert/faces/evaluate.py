@@ -7,13 +7,12 @@ import math
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import cv2
 import numpy as np
 
-from convert.errors import ConvertError
+from convert import images
 from convert.faces.measure import BANDS, LARGE, Matched, match
 from convert.faces.records import Scene
 from edge_agent.config import FaceSettings
@@ -61,13 +60,6 @@ def milliseconds(detectors: Sequence[FaceDetector], rounds: int = 15) -> list[fl
     return [seconds * 1e3 for seconds in best]
 
 
-def _read(path: Path) -> Any:
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        raise ConvertError(f"{path} cannot be read as an image")
-    return image
-
-
 def measure(kinds: Sequence[tuple[str, int]], scenes: Sequence[Scene], store: ModelStore) -> list[Measured]:
     """Run detectors (name, input width) over the scenes, one thread.
 
@@ -86,7 +78,7 @@ def measure(kinds: Sequence[tuple[str, int]], scenes: Sequence[Scene], store: Mo
         times = milliseconds([detector for _, _, detector in loaded])
         measured = []
         for (kind, width, detector), taken in zip(loaded, times, strict=True):
-            found = [detector.detect(_read(scene.path)) for scene in scenes]
+            found = [detector.detect(images.read(scene.path)) for scene in scenes]
             threshold = threshold_for(store.entry(kind), width)
             shown = SIDE if kind == "res10" else width  # it always takes the same
             measured.append(Measured(kind, shown, threshold, taken, match(scenes, found)))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import torch
 
@@ -37,10 +38,11 @@ def to_caffe(checkpoint: Path, prototxt: Path, caffemodel: Path, *, fp16: bool =
     """
     try:
         state = torch.load(checkpoint, weights_only=True)["average"]["net"]
-    except (OSError, KeyError, RuntimeError) as error:
-        raise ConvertError(f"{checkpoint} is no checkpoint of train-faces: {error}") from error
-    net = FaceNet()
-    net.load_state_dict(state)
+        net = FaceNet()
+        net.load_state_dict(state)
+    except (OSError, EOFError, KeyError, TypeError, RuntimeError, UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConvertError(f"{checkpoint} is no checkpoint of train-faces: {reason}") from error
     module = RawInput(net).eval()
     graph = from_torch(module, {"data": SHAPE}, name="edge_face", outputs=OUTPUTS, rename=_short)
     shape = (1, 3, 96, 160)  # not the one it is written for: any multiple of 32 must do

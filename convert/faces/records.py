@@ -7,9 +7,7 @@ Sources that box the whole head (macwinwin) get the face that a detector found i
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from convert import tables
 from convert.errors import ConvertError
 
 Boxes = NDArray[np.float32]
@@ -52,7 +51,8 @@ class Scene:
 
 def held_out(origin: str, share: float = 0.15) -> bool:
     """Whether a photo is kept for evaluation: by a hash of where it came from, so all crops of it go one way."""
-    return int(hashlib.sha256(Path(origin).name.encode()).hexdigest()[:8], 16) / 2**32 < share
+    name = Path(origin).name.encode("utf-8", "surrogateescape")
+    return int(hashlib.sha256(name).hexdigest()[:8], 16) / 2**32 < share
 
 
 def overlaps(a: Boxes, b: Boxes) -> NDArray[np.float32]:
@@ -69,12 +69,14 @@ def _boxes(values: list[list[float]]) -> Boxes:
 
 
 def _read_detections(dataset: Path) -> dict[str, tuple[Boxes, NDArray[np.float32]]]:
-    found = {}
-    with (dataset / "faces.jsonl").open(encoding="utf-8") as lines:
-        for line in lines:
-            entry = json.loads(line)
+    found: dict[str, tuple[Boxes, NDArray[np.float32]]] = {}
+    path = dataset / "faces.jsonl"
+    for number, entry in tables.lines(path):
+        try:
             scores = np.asarray([face["score"] for face in entry["faces"]], np.float32)
             found[entry["file"]] = (_boxes([face["box"] for face in entry["faces"]]), scores)
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConvertError(f"{path}, line {number}: not the faces of a photo ({error!r})") from error
     return found
 
 
@@ -112,19 +114,24 @@ class Dataset:
 def read_scenes(annotations: Path, images: Path, detections: dict[str, tuple[Boxes, NDArray[np.float32]]]) -> list[
     tuple[str, Scene, Photo]
 ]:  # fmt: skip
-    """Every scene as (origin, for evaluation, for training)."""
+    """Every scene as (origin, for evaluation, for training).
+
+    Raises:
+        ConvertError: a line cannot be understood.
+    """
     scenes = []
-    with annotations.open(encoding="utf-8") as lines:
-        for line in lines:
-            entry = json.loads(line)
+    for number, entry in tables.lines(annotations):
+        try:
             boxes = _boxes([face["box"] for face in entry["faces"]])
             labels = tuple(face["label"] for face in entry["faces"])
-            nothing = (_boxes([]), np.zeros(0, np.float32))
-            detected, scores = detections.get(f"scenes/images/{entry['file']}", nothing)
             path, source = images / entry["file"], entry.get("source", "")
-            photo = _training_photo(path, boxes, source in HEAD_SOURCES, detected, scores)
-            free = detected[overlaps(detected, boxes).max(1) < 0.3] if len(boxes) and len(detected) else detected
-            scenes.append((entry.get("orig", entry["file"]), Scene(path, boxes, labels, free, source), photo))
+        except (KeyError, TypeError, ValueError) as error:
+            raise ConvertError(f"{annotations}, line {number}: not an annotated scene ({error!r})") from error
+        nothing = (_boxes([]), np.zeros(0, np.float32))
+        detected, scores = detections.get(f"scenes/images/{entry['file']}", nothing)
+        photo = _training_photo(path, boxes, source in HEAD_SOURCES, detected, scores)
+        free = detected[overlaps(detected, boxes).max(1) < 0.3] if len(boxes) and len(detected) else detected
+        scenes.append((entry.get("orig") or entry["file"], Scene(path, boxes, labels, free, source), photo))
     return scenes
 
 
@@ -132,7 +139,7 @@ def read_dataset(dataset: Path, *, share: float = 0.15) -> Dataset:
     """Read a data folder (scenes/, mask/, gender/, faces.jsonl, manifest.csv) and split it by photo.
 
     Raises:
-        ConvertError: a file is missing.
+        ConvertError: a file is missing or cannot be understood.
     """
     for needed in ("faces.jsonl", "manifest.csv", "scenes/annotations.jsonl"):
         if not (dataset / needed).is_file():
@@ -149,6 +156,8 @@ def read_dataset(dataset: Path, *, share: float = 0.15) -> Dataset:
         if not len(scores) or scores.max() < 0.5:
             continue
         label = row["label"] if row["task"] == "mask" else "fairface"
+        if label not in singles:
+            raise ConvertError(f"{dataset / 'manifest.csv'}: {row['file']} has the unknown label '{label}'")
         faces, rest = detected[scores >= 0.5], detected[scores < 0.5]
         singles[label].append(Photo(dataset / row["file"], faces, rest))
     return Dataset(
@@ -167,8 +176,7 @@ def singles_held_out(manifest: Path, *, share: float = 0.15) -> frozenset[str]:
 
 
 def _manifest(path: Path) -> list[dict[str, str]]:
-    with path.open(newline="", encoding="utf-8") as lines:
-        return list(csv.DictReader(lines))
+    return tables.rows(path, ("file", "task", "label", "orig", "group"))
 
 
 def _groups_held_out(rows: Sequence[dict[str, str]], share: float) -> set[str]:
@@ -184,7 +192,7 @@ def evaluation_scenes(folder: Path, *, everything: bool = False, share: float = 
     Detections of another detector (faces.jsonl in the folder above, if there) tell which faces nobody labelled.
 
     Raises:
-        ConvertError: the folder has no annotations.jsonl.
+        ConvertError: the folder has no annotations.jsonl, or one that cannot be understood.
     """
     annotations = folder / "annotations.jsonl"
     if not annotations.is_file():

@@ -10,6 +10,7 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import cv2
@@ -18,6 +19,7 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset
 
 from convert.caffe import load_caffe, settle
+from convert.errors import ConvertError
 from convert.faces.canvases import SIZES, CanvasMaker
 from convert.faces.loss import Targets, loss
 from convert.faces.network import FaceNet, RawInput, flatten
@@ -135,14 +137,22 @@ class Trainer:
         fresh.replace(path)
 
     def resume(self) -> None:
-        """Go on from the checkpoint, if there is one."""
-        if not self._settings.checkpoint.exists():
+        """Go on from the checkpoint, if there is one.
+
+        Raises:
+            ConvertError: it is none of this training.
+        """
+        path = self._settings.checkpoint
+        if not path.exists():
             return
-        state = torch.load(self._settings.checkpoint, weights_only=True)
-        self.net.load_state_dict(state["net"])
-        self.average.load(state["average"])
-        self._optimiser.load_state_dict(state["optimiser"])
-        self.seconds, self.steps = state["seconds"], state["steps"]
+        try:
+            state = torch.load(path, weights_only=True)
+            self.net.load_state_dict(state["net"])
+            self.average.load(state["average"])
+            self._optimiser.load_state_dict(state["optimiser"])
+            self.seconds, self.steps = state["seconds"], state["steps"]
+        except (OSError, EOFError, KeyError, TypeError, ValueError, RuntimeError, UnpicklingError) as error:
+            raise ConvertError(f"{path} is no checkpoint of train-faces; give another --checkpoint") from error
         _log.info("resumed at step %d, minute %.1f", self.steps, self.seconds / 60)
 
     def start(self, caffemodel: Path, images: list[torch.Tensor]) -> None:
@@ -180,8 +190,10 @@ def train(settings: TrainSettings) -> Trainer:
     """Train until the time is over, saving every two minutes.
 
     Raises:
-        ConvertError: the data folder is incomplete.
+        ConvertError: the data folder is incomplete, or the checkpoint or the file to start from can't be used.
     """
+    if settings.start is not None and not settings.start.is_file():
+        raise ConvertError(f"--start {settings.start} does not exist")
     torch.set_num_threads(settings.threads)
     dataset = read_dataset(settings.dataset)
     trainer = Trainer(settings)

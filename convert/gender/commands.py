@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from convert.gender.evaluate import Report
+    from edge_agent.vision.gender import GenderClassifier
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -39,7 +43,10 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     export.set_defaults(run=_export)
 
     measure = subparsers.add_parser("evaluate-gender", help="figures of a gender network, group by group")
-    _add_data(measure)
+    _add_data(measure, required=False)
+    measure.add_argument("--utkface", type=Path, metavar="DIR",
+                         help="measure on UTKFace's photos instead, bare faces by age "
+                         "(age_gender_race_date.jpg; https://susanqq.github.io/UTKFace/)")
     measure.add_argument("--model", default="gender_net", help="name in the manifest (default: %(default)s)")
     measure.add_argument("--models", type=Path, metavar="DIR",
                          help="folder of the manifest and the files (default: the project's)")
@@ -50,14 +57,17 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     measure.set_defaults(run=_evaluate)
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--dataset", type=Path, required=True, metavar="DIR",
+def _add_data(parser: argparse.ArgumentParser, required: bool = True) -> None:
+    parser.add_argument("--dataset", type=Path, required=required, metavar="DIR",
                         help="folder with manifest.csv, faces.jsonl and the photos they name")
-    parser.add_argument("--cache", type=Path, required=True, metavar="DIR",
+    parser.add_argument("--cache", type=Path, required=required, metavar="DIR",
                         help="folder for the decoded photos (1.5 GB for 20,000), kept between runs")
 
 
 def _train(args: argparse.Namespace) -> int:
+    from convert.needs import need
+
+    need("torch", "google.protobuf", *(["h5py"] if args.weights is not None else []))
     from convert.gender.train import Settings, train
 
     settings = Settings(minutes=args.minutes, rate=args.rate, seed=args.seed, threads=args.threads,
@@ -67,6 +77,9 @@ def _train(args: argparse.Namespace) -> int:
 
 
 def _export(args: argparse.Namespace) -> int:
+    from convert.needs import need
+
+    need("torch", "google.protobuf")
     from convert.gender.export import export_gender
     from convert.gender.records import load_faces
 
@@ -77,20 +90,58 @@ def _export(args: argparse.Namespace) -> int:
 
 
 def _evaluate(args: argparse.Namespace) -> int:
-    import json
-
-    from rich.console import Console
-
     from convert.errors import ConvertError
+    from convert.needs import need
+
+    if args.plots is not None:
+        need("matplotlib")
+    if args.utkface is not None:
+        return _evaluate_utkface(args)
+    if args.dataset is None or args.cache is None:
+        raise ConvertError("give --dataset and --cache, or --utkface")
     from convert.gender.card import update
-    from convert.gender.evaluate import evaluate, show
-    from convert.gender.plots import draw
+    from convert.gender.evaluate import evaluate
     from convert.gender.records import load_faces
-    from edge_agent.errors import ModelError
-    from edge_agent.vision.gender import GenderClassifier
-    from edge_agent.vision.store import ModelStore, bundled_directory
 
     faces = load_faces(args.dataset, args.cache)
+    classifier, paths, threshold = _network(args)
+    # The writer of their random weights needs PyTorch: asked for last, it hides no other error.
+    need("torch", "google.protobuf")
+    from convert.gender.speed import compare
+    from edge_agent.vision.store import bundled_directory
+
+    theirs = bundled_directory() / "levi_hassner.prototxt"
+    speed = compare(paths[".prototxt"], paths[".caffemodel"], theirs)
+    report = evaluate(classifier, args.model, faces, threshold, speed)
+    if args.card is not None:
+        update(args.card, report)
+    _hand_out(report, report.as_dict(), args)
+    return 0
+
+
+def _evaluate_utkface(args: argparse.Namespace) -> int:
+    import sys
+
+    from convert.errors import ConvertError
+    from convert.gender import utkface
+
+    if args.card is not None:
+        raise ConvertError("--card holds figures of --dataset; leave it out, or --utkface")
+    photos = utkface.read(args.utkface)
+    classifier, _, threshold = _network(args)
+    measured = utkface.evaluate(classifier, args.model, photos, threshold)
+    print(f"a face was found in {measured.found} of {measured.photos} photos", file=sys.stderr)
+    _hand_out(measured.report, measured.as_dict(), args)
+    return 0
+
+
+def _network(args: argparse.Namespace) -> tuple[GenderClassifier, dict[str, Path], float]:
+    """The classifier to measure, its files by suffix, and its threshold."""
+    from convert.errors import ConvertError
+    from edge_agent.errors import ModelError
+    from edge_agent.vision.gender import GenderClassifier
+    from edge_agent.vision.store import ModelStore
+
     try:
         store = ModelStore(args.models)
         classifier = GenderClassifier.load(store, args.model, backend="cpu")
@@ -100,19 +151,22 @@ def _evaluate(args: argparse.Namespace) -> int:
         raise ConvertError(str(error)) from error
     if threshold is None:
         raise ConvertError(f"the manifest has no threshold for {args.model}; give --threshold")
-    # The writer of their random weights needs PyTorch: asked for last, it hides no other error.
-    from convert.gender.speed import compare
+    return classifier, paths, threshold
 
-    theirs = bundled_directory() / "levi_hassner.prototxt"
-    speed = compare(paths[".prototxt"], paths[".caffemodel"], theirs)
-    report = evaluate(classifier, args.model, faces, threshold, speed)
+
+def _hand_out(report: Report, plain: dict[str, Any], args: argparse.Namespace) -> None:
+    """Draw and print a report."""
+    import json
+
+    from rich.console import Console
+
+    from convert.gender.evaluate import show
+    from convert.gender.plots import draw
+
     if args.plots is not None:
         draw(report, args.plots)
-    if args.card is not None:
-        update(args.card, report)
     if args.json:
-        print(json.dumps(report.as_dict(), indent=1))
+        print(json.dumps(plain, indent=1))
     else:
         # Wide enough for the tables also where the output is a file.
         show(report, Console(width=max(Console().width, 110)))
-    return 0

@@ -40,6 +40,8 @@ class Report:
     threshold: float
     conditions: tuple[Condition, ...]
     speed: dict[str, float] | None
+    faces: str = "held-out faces"
+    """What was measured on, for the headings."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -74,7 +76,7 @@ def evaluate(
 def show(report: Report, console: Console) -> None:
     """Print a report as one table per condition."""
     for condition in report.conditions:
-        title = f"{report.model}, held-out faces, {condition.name} (threshold {report.threshold:g})"
+        title = f"{report.model}, {report.faces}, {condition.name} (threshold {report.threshold:g})"
         table = Table(title=title)
         for heading in ("group", "faces", "right", "coverage", "right among answered"):
             table.add_column(heading, no_wrap=True)

@@ -6,6 +6,7 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -87,8 +88,9 @@ def export_gender(weights: Path, faces: Faces, out: Path, *, wanted: float) -> E
     try:
         state = torch.load(weights, weights_only=True)
         net.load_state_dict(state.get("average", state))
-    except (OSError, RuntimeError) as error:
-        raise ConvertError(f"{weights} holds no weights of this network: {error}") from error
+    except (OSError, EOFError, AttributeError, TypeError, RuntimeError, UnpicklingError) as error:
+        reason = str(error).partition("\n")[0]
+        raise ConvertError(f"{weights} holds no weights of this network: {reason}") from error
     net.eval()
     indices = faces.split("calibration")
     sex = np.tile(faces.sex[indices], 2)

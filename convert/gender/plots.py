@@ -43,7 +43,7 @@ def _groups(report: Report, path: Path) -> None:
     axes.invert_yaxis()
     axes.grid(axis="x", alpha=0.3)
     axes.set_xlabel("right answers, all faces counted (95 % interval)")
-    axes.set_title("Gender network on held-out faces")
+    axes.set_title(f"Gender network on {report.faces}")
     axes.legend(loc="lower left")
     figure.savefig(path, dpi=110)
     pyplot.close(figure)

@@ -1,14 +1,13 @@
 """The faces to learn from: a manifest, the boxes found in the photos, and a cache of their pixels.
 
 The folder given as ``--dataset`` holds ``manifest.csv`` (columns file, task, label, age, race, group), the photos
-it names and ``faces.jsonl`` (one object per photo: ``file`` and ``faces`` with ``box``, ``landmarks``, ``score``).
+it names and ``faces.jsonl`` (one object per photo: ``file`` and ``faces``, each with ``box`` and, if they were
+found, five ``landmarks``).
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +17,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from convert import images, tables
 from convert.errors import ConvertError
 
 _log = logging.getLogger(__name__)
@@ -87,7 +87,8 @@ def load_faces(dataset: Path, cache: Path) -> Faces:
             boxes[index] = _USUAL_BOX
         else:
             boxes[index] = np.array(face["box"], np.float32) * np.tile(scales[index], 2)
-            landmarks[index] = np.array(face["landmarks"], np.float32) * scales[index]
+            if face.get("landmarks"):
+                landmarks[index] = np.array(face["landmarks"], np.float32) * scales[index]
     return Faces(
         files=[row["file"] for row in rows],
         pixels=pixels,
@@ -102,11 +103,10 @@ def load_faces(dataset: Path, cache: Path) -> Faces:
 
 def _manifest(dataset: Path) -> list[dict[str, str]]:
     path = dataset / "manifest.csv"
-    try:
-        with path.open(newline="", encoding="utf-8") as file:
-            rows = [row for row in csv.DictReader(file) if row.get("task") == "gender"]
-    except OSError as error:
-        raise ConvertError(f"can't read {path}: {error.strerror}; --dataset must hold manifest.csv") from error
+    if not path.is_file():
+        raise ConvertError(f"{path} is missing; --dataset must hold manifest.csv")
+    columns = ("file", "task", "label", "age", "race", "group")
+    rows = [row for row in tables.rows(path, columns) if row["task"] == "gender"]
     if not rows:
         raise ConvertError(f"{path} names no photo with task 'gender'")
     for row in rows:
@@ -117,13 +117,20 @@ def _manifest(dataset: Path) -> list[dict[str, str]]:
 
 
 def _found_faces(dataset: Path) -> dict[str, list[dict[str, Any]]]:
+    """Photo to its faces, each with a ``box`` of four numbers and perhaps ``landmarks``, five points."""
     path = dataset / "faces.jsonl"
-    try:
-        with path.open(encoding="utf-8") as file:
-            items = (json.loads(line) for line in file if '"gender/' in line)
-            return {item["file"]: item["faces"] for item in items}
-    except (OSError, ValueError, KeyError) as error:
-        raise ConvertError(f"can't read the face boxes of {path}: {error}") from error
+    found: dict[str, list[dict[str, Any]]] = {}
+    for number, entry in tables.lines(path, containing='"gender/'):
+        try:
+            for face in entry["faces"]:
+                if np.asarray(face["box"], np.float32).shape != (4,):
+                    raise ValueError("a box is not four numbers")
+                if face.get("landmarks") and np.asarray(face["landmarks"], np.float32).shape != (5, 2):
+                    raise ValueError("landmarks are not five points")
+            found[entry["file"]] = entry["faces"]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ConvertError(f"{path}, line {number}: not the faces of a photo ({error!r})") from error
+    return found
 
 
 def _main_face(faces: list[dict[str, Any]], size: NDArray[np.float64]) -> dict[str, Any] | None:
@@ -140,13 +147,11 @@ def _decode(dataset: Path, rows: list[dict[str, str]], pixels_file: Path, scales
     )
     scales = np.empty((len(rows), 2))
     for index, row in enumerate(rows):
-        image = cv2.imread(str(dataset / row["file"]), cv2.IMREAD_COLOR)
-        if image is None:
-            raise ConvertError(f"can't read the photo {dataset / row['file']}")
+        image = images.read(dataset / row["file"])
         height, width = image.shape[:2]
         scales[index] = CACHE_SIDE / width, CACHE_SIDE / height
         if (height, width) != (CACHE_SIDE, CACHE_SIDE):
-            image = cv2.resize(image, (CACHE_SIDE, CACHE_SIDE), interpolation=cv2.INTER_AREA)
+            image = np.asarray(cv2.resize(image, (CACHE_SIDE, CACHE_SIDE), interpolation=cv2.INTER_AREA), np.uint8)
         pixels[index] = image
     pixels.flush()
     np.save(scales_file, scales)
@@ -160,7 +165,8 @@ def _buckets(rows: list[dict[str, str]], pixels: NDArray[np.uint8]) -> NDArray[n
     buckets = np.empty(len(rows), np.int64)
     for index, row in enumerate(rows):
         key = row["group"] or rows[leader[index]]["file"]
-        buckets[index] = int.from_bytes(hashlib.sha256(key.encode()).digest()[:4], "big") % 100
+        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).digest()
+        buckets[index] = int.from_bytes(digest[:4], "big") % 100
     return buckets
 
 

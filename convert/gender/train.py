@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import copy
-import csv
 import logging
 import math
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from pickle import UnpicklingError
 from typing import Any
 
 import cv2
@@ -23,6 +23,7 @@ from convert.caffe import load_caffe
 from convert.errors import ConvertError
 from convert.gender.augment import Batch, plain_crops, training_batches
 from convert.gender.network import INPUT_SIZE, GenderNet, as_input, load_imagenet
+from convert.gender.progress import REPORT_EVERY, History, Progress
 from convert.gender.records import Faces, load_faces
 
 _log = logging.getLogger(__name__)
@@ -31,7 +32,7 @@ _CHECKPOINT_EVERY = 120.0
 
 @dataclass(frozen=True)
 class Settings:
-    """How to train; the defaults made the shipped model."""
+    """How to train. The defaults alone did not make the shipped model: its card names the commands that did."""
 
     minutes: float = 25.0
     batch: int = 64
@@ -99,9 +100,9 @@ class _State:
             state = torch.load(path, weights_only=True)
             for name in ("net", "average", "optimizer"):
                 getattr(self, name).load_state_dict(state[name])
-        except (RuntimeError, KeyError, EOFError) as error:
+            self.step, self.elapsed = state["step"], state["elapsed"]
+        except (OSError, RuntimeError, KeyError, EOFError, TypeError, ValueError, UnpicklingError) as error:
             raise ConvertError(f"{path} is not a checkpoint of this network; choose an empty --out") from error
-        self.step, self.elapsed = state["step"], state["elapsed"]
 
 
 def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings: Settings) -> Path:
@@ -110,42 +111,63 @@ def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings:
     Args:
         dataset, cache: folders for :func:`convert.gender.records.load_faces`.
         weights: Keras' ImageNet weights to start from, or a .caffemodel that was exported; None starts from chance.
-        out: folder for ``checkpoint.pt``, ``history.csv`` and the result.
+        out: folder for ``checkpoint.pt``, ``history.csv`` (seconds, step, size, loss, right) and the result.
         settings: how to train.
 
     Returns:
         The result, ``out/gender_net.pt``: the averaged weights as a state dict of :class:`GenderNet`.
 
     Raises:
-        ConvertError: the dataset, the weights or the checkpoint can't be used.
+        ConvertError: the dataset, the weights or the checkpoint can't be used, or nothing is left to train.
     """
     torch.set_num_threads(settings.threads)
     # OpenCV's pool of threads does not survive the fork that makes the process which cuts faces: it would hang.
     cv2.setNumThreads(0)
     torch.set_flush_denormal(True)
     out.mkdir(parents=True, exist_ok=True)
-    faces = load_faces(dataset, cache)
-    checkpoint = out / "checkpoint.pt"
-    resumed = checkpoint.is_file()
-    state = _State(None if resumed else weights, settings)
-    if resumed:
-        state.load(checkpoint)
-        _log.info("going on at step %d, minute %.1f", state.step, state.elapsed / 60)
+    checkpoint, result = out / "checkpoint.pt", out / "gender_net.pt"
     total = settings.minutes * 60
-    with (out / "history.csv").open("a", newline="", encoding="utf-8") as file:
-        history = csv.writer(file)
+    # Before the photos are decoded, which takes minutes the first time.
+    state = _begun(checkpoint, result, weights, settings)
+    faces = load_faces(dataset, cache)
+    with Progress(total) as progress, History(out / "history.csv") as history:
         for size, end in ((settings.small_size, settings.small_part), (INPUT_SIZE, 1.0)):
             if state.elapsed < end * total:
-                _phase(state, faces, size, end * total, settings, checkpoint, history)
-                file.flush()
+                _phase(state, faces, size, end * total, settings, checkpoint, history, progress)
                 _log.info("%d px done: %s", size, _validate(state.average, faces))
-    result = out / "gender_net.pt"
     torch.save(state.average.state_dict(), result)
     return result
 
 
+def _begun(checkpoint: Path, result: Path, weights: Path | None, settings: Settings) -> _State:
+    """The state to go on from: of the checkpoint if there is one, else the weights."""
+    resumed = checkpoint.is_file()
+    state = _State(None if resumed else weights, settings)
+    if not resumed:
+        return state
+    state.load(checkpoint)
+    done = state.elapsed / 60
+    if done >= settings.minutes and result.is_file():
+        unused = f" and {weights} would not be used" if weights is not None else ""
+        raise ConvertError(
+            f"{checkpoint} was trained for {done:.1f} minutes: nothing is left of --minutes {settings.minutes:g}"
+            f"{unused}; give more --minutes to go on, or an empty --out to begin anew"
+        )
+    if weights is not None:
+        _log.warning("%s is used, not %s; to begin with that, give an empty --out", checkpoint, weights)
+    _log.info("going on at step %d, minute %.1f", state.step, done)
+    return state
+
+
 def _phase(
-    state: _State, faces: Faces, size: int, until: float, settings: Settings, checkpoint: Path, history: Any
+    state: _State,
+    faces: Faces,
+    size: int,
+    until: float,
+    settings: Settings,
+    checkpoint: Path,
+    history: History,
+    progress: Progress,
 ) -> None:
     """Train on crops of one size until ``state.elapsed`` reaches ``until`` seconds."""
     stream = _Stream(faces, size, settings.batch, settings.seed * 1_000_003 + state.step)
@@ -189,11 +211,11 @@ def _phase(
         now = time.monotonic()
         state.elapsed += now - before
         before = now
-        if state.step % 50 == 0:
+        progress.at(state.elapsed)
+        if state.step % REPORT_EVERY == 0:
             loss_mean, right_mean = np.mean(recent, axis=0)
-            history.writerow([f"{state.elapsed:.0f}", state.step, size, f"{loss_mean:.4f}", f"{right_mean:.4f}"])
-            _log.info("%4.1f min, step %d, %d px: loss %.3f, right %.3f", state.elapsed / 60, state.step, size,
-                      loss_mean, right_mean)  # fmt: skip
+            history.add(state.elapsed, state.step, size, loss_mean, right_mean)
+            progress.say(state.elapsed, state.step, size, loss_mean, right_mean)
             recent.clear()
         if now - saved > _CHECKPOINT_EVERY:
             state.save(checkpoint)

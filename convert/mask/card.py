@@ -26,9 +26,14 @@ def renew(card: Path, model: Path, dataset: Path, scenes: Path | None, checkpoin
     A card that does not exist yet is begun with nothing but the measured part.
 
     Raises:
-        ConvertError: the card exists and lacks the marks.
+        ConvertError: the card exists and lacks the marks, or cannot be read or written.
     """
-    text = card.read_text(encoding="utf-8") if card.is_file() else f"# {model.stem}\n\n{BEGIN}\n{END}\n"
+    if not card.parent.is_dir():
+        raise ConvertError(f"{card.parent} does not exist; make the folder first, or give another --out")
+    try:
+        text = card.read_text(encoding="utf-8") if card.exists() else f"# {model.stem}\n\n{BEGIN}\n{END}\n"
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConvertError(f"{card} cannot be read as a card: {error}") from error
     if BEGIN not in text or END not in text:
         raise ConvertError(f"{card} has no lines {BEGIN} and {END} to put the figures between")
     graph.check(model)
@@ -45,7 +50,8 @@ def _measured(model: Path, dataset: Path, scenes: Path | None, checkpoint: Path 
         raise ConvertError("no TFLite runtime is installed: pip install ai-edge-litert")
     if checkpoint is not None:
         predictors.append(open_predictor(checkpoint))
-    cut = faces.cut(faces.select(faces.read(dataset, scenes)), predictors[0].size, quiet=True)
+    chosen = faces.select(faces.listed(dataset, scenes))
+    cut = faces.cut(faces.found(chosen, dataset), predictors[0].size, quiet=True)
     reports = {}
     for predictor in predictors:
         kind = "float" if predictor.name == "keras" else "int8"
@@ -89,6 +95,16 @@ def _measured(model: Path, dataset: Path, scenes: Path | None, checkpoint: Path 
             f"Per source (calibration error over the real faces {first.calibration:.3f}):",
             "",
             *_table(["faces of / class / source", "faces", "right"], _rows(first.sources)),
+            "",
+            "Per source, means over the classes it has, each against the others; bootstrap intervals:",
+            "",
+            *_table(
+                ["source", "faces", "macro-F1", "ROC-AUC"],
+                [
+                    [name, str(figures["macro_f1"].count), str(figures["macro_f1"]), str(figures["roc_auc"])]
+                    for name, figures in first.by_source.items()
+                ],
+            ),
         ]
     )
 

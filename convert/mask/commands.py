@@ -30,7 +30,9 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     )
     train.add_argument("--start", type=Path, metavar="MODEL", help="go on from this .keras or .tflite instead")
     train.add_argument("--gentle", action="store_true", help="distort and paint less, to settle a trained network")
-    train.add_argument("--size", type=int, default=96, help="side of the input in pixels (%(default)s)")
+    train.add_argument(
+        "--size", type=int, default=96, help="side of the input in pixels (%(default)s); --start has its own"
+    )
     train.add_argument("--alpha", type=float, default=1.0, help="width of MobileNetV2 (%(default)s)")
     train.add_argument("--epochs", type=int, default=11, help="%(default)s")
     train.add_argument("--steps", type=int, default=250, help="batches in an epoch (%(default)s)")
@@ -38,6 +40,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.add_argument("--rate", type=float, default=4e-4, help="highest learning rate (%(default)s)")
     train.add_argument("--average", type=float, default=0.998, help="momentum of the weight average (%(default)s)")
     train.add_argument("--teacher", type=Path, metavar="FILE", help="distil from this .keras checkpoint")
+    train.add_argument("--keep-epochs", action="store_true", help="keep the network of each epoch in --out/epochs")
     train.add_argument("--seed", type=int, default=20261122, help="%(default)s")
     train.add_argument("--threads", type=int, default=1, help="cores TensorFlow may use (%(default)s)")
     train.set_defaults(run=_train)
@@ -104,24 +107,21 @@ def _add_dataset(parser: argparse.ArgumentParser) -> None:
 
 
 def _train(args: argparse.Namespace) -> int:
-    from convert.mask import faces, patches
-    from convert.mask.records import read_bare
+    from convert.mask import shapes
+    from convert.mask.cache import patches_for
     from convert.mask.sampling import Recipe
     from convert.needs import need
 
+    weights = None if args.weights == "none" else args.weights
+    if args.start is None:
+        shapes.check_weights(weights, args.alpha)
     need("tensorflow", "keras")
     from convert.mask import train
 
-    cache = args.out / "faces"
-    if not (cache / "patches.jsonl").is_file():
-        records = faces.read(args.dataset, args.scenes)
-        if args.bare is not None:
-            records += read_bare(args.bare, args.bare_limit)
-        patches.build(records, cache)
     settings = train.Settings(
         size=args.size,
         alpha=args.alpha,
-        weights=None if args.weights == "none" else args.weights,
+        weights=weights,
         epochs=args.epochs,
         steps=args.steps,
         batch=args.batch,
@@ -131,8 +131,11 @@ def _train(args: argparse.Namespace) -> int:
         threads=args.threads,
         teacher=args.teacher,
         start=args.start,
+        keep_epochs=args.keep_epochs,
     )
-    train.fit(patches.load(cache), args.out, settings, Recipe().gentle() if args.gentle else Recipe())
+    networks = train.begin(settings)
+    patches = patches_for(args.out, args.dataset, args.scenes, args.bare, args.bare_limit)
+    train.fit(patches, args.out, networks, Recipe().gentle() if args.gentle else Recipe())
     print(f"{args.out / 'model.keras'} is ready; next: python -m convert to-tflite {args.out / 'model.keras'} …")
     return 0
 
@@ -149,6 +152,7 @@ def _average(args: argparse.Namespace) -> int:
 
 
 def _to_tflite(args: argparse.Namespace) -> int:
+    from convert.errors import ConvertError
     from convert.mask import faces
     from convert.mask.predict import KerasPredictor
     from convert.needs import need
@@ -156,10 +160,13 @@ def _to_tflite(args: argparse.Namespace) -> int:
     need("tensorflow", "keras")
     from convert.mask import export
 
-    records = faces.read(args.dataset, args.scenes, minimum_side=40.0)
     size = KerasPredictor(args.checkpoint).size
+    records = faces.read(args.dataset, args.scenes, minimum_side=40.0)
     calibration = faces.cut(faces.spread(faces.select(records, training=True), 300), size)
-    measured = faces.cut([record for record in faces.select(records) if not record.synthetic], size)
+    real = [record for record in faces.select(records) if not record.synthetic]
+    if not real:
+        raise ConvertError("all faces kept to measure on are painted; the temperature needs real ones: add photos")
+    measured = faces.cut(real, size)
     found = export.to_tflite(args.checkpoint, args.out, calibration.crops, measured.crops, measured.labels)
     print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB, temperature {found:.3f}")
     return 0
@@ -169,21 +176,29 @@ def _evaluate(args: argparse.Namespace) -> int:
     from rich.console import Console
 
     from convert.mask import evaluate, faces
+    from convert.mask.history import check_history
     from convert.mask.predict import open_predictor
+    from convert.needs import need
 
+    if args.plots is not None or args.errors is not None:
+        need("matplotlib")
+    if args.history is not None:
+        check_history(args.history)
     predictor = open_predictor(args.model, args.runtime)
-    records = faces.select(faces.read(args.dataset, args.scenes), everything=args.all)
-    cut = faces.cut(records, predictor.size, quiet=not sys.stderr.isatty())
+    every = faces.listed(args.dataset, args.scenes)
+    chosen = faces.select(every, everything=args.all, remedy="measure every face with --all")
+    cut = faces.cut(faces.found(chosen, args.dataset), predictor.size)
+    part = {"faces": len(cut.records), "of": len(every), "part": "all" if args.all else "validation"}
+    how = "all, with those trained on (--all)" if args.all else "kept out of the training; --all takes every one"
+    print(f"measured on {part['faces']} of {part['of']} faces: {how}", file=sys.stderr)
     probabilities = predictor(cut.crops)
     report = evaluate.report(cut.records, probabilities)
     if args.json:
-        print(json.dumps({"model": args.model.name, "runtime": predictor.name} | report.as_dict(), indent=2))
+        named = {"model": args.model.name, "runtime": predictor.name}
+        print(json.dumps(named | part | report.as_dict(), indent=2))
     else:
         evaluate.show(report, Console(), f"{args.model.name} in {predictor.name}, {len(cut.records)} faces")
     if args.plots is not None or args.errors is not None:
-        from convert.needs import need
-
-        need("matplotlib")
         from convert.mask import figures
 
         if args.plots is not None:

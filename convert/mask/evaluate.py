@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -28,6 +29,8 @@ class Report:
     headline: dict[str, Figure]
     classes: dict[str, dict[str, Figure]]
     sources: dict[str, Figure]
+    by_source: dict[str, dict[str, Figure]]
+    """Source to ``macro_f1`` and ``roc_auc``, means over the classes that it has; painted faces apart."""
     accuracy: dict[str, Figure]
     calibration: float
     confusion: NDArray[np.int64]
@@ -43,9 +46,15 @@ class Report:
             "accuracy": plain(self.accuracy),
             "classes": {name: plain(figures) for name, figures in self.classes.items()},
             "sources": plain(self.sources),
+            "by_source": {name: plain(figures) for name, figures in self.by_source.items()},
             "calibration_error": round(self.calibration, 4),
             "confusion": {"labels": list(LABELS), "counts": self.confusion.tolist()},
         }
+
+
+def near(records: Sequence[Record]) -> NDArray[np.bool_]:
+    """Which faces count, ``(count,)``: all but those of scenes that are narrower than ``SMALLEST``."""
+    return np.array([record.origin == "single" or shorter_side(record) >= SMALLEST for record in records], bool)
 
 
 def report(
@@ -62,10 +71,10 @@ def report(
     """
     labels = np.array([record.label for record in records], dtype=np.int64)
     answers = probabilities.argmax(axis=1)
-    near = np.array([record.origin == "single" or shorter_side(record) >= SMALLEST for record in records])
-    real = np.array([not record.synthetic for record in records]) & near
+    counted = near(records)
+    real = np.array([not record.synthetic for record in records]) & counted
     painted = np.array([record.synthetic for record in records])
-    parts = {"real": real, "painted": painted, "all": near}
+    parts = {"real": real, "painted": painted, "all": counted}
     kinds = np.array([f"{record.origin}/{LABELS[record.label]}/{record.source}" for record in records])
     return Report(
         headline=_headline(records, labels, answers, reviewed.read() if looked_at is None else looked_at),
@@ -78,9 +87,12 @@ def report(
             for index, name in enumerate(LABELS)
         },
         sources={
-            kind: share(int((answers == labels)[(kinds == kind) & near].sum()), int(((kinds == kind) & near).sum()))
-            for kind in sorted(set(kinds[near]))
+            kind: share(
+                int((answers == labels)[(kinds == kind) & counted].sum()), int(((kinds == kind) & counted).sum())
+            )
+            for kind in sorted(set(kinds[counted]))
         },
+        by_source=_by_source(records, labels, probabilities, {"": real, " (painted)": painted}, rounds),
         accuracy={
             part: share(int((answers == labels)[where].sum()), int(where.sum())) for part, where in parts.items()
         },
@@ -139,6 +151,46 @@ def _class_figures(
     return figures | {name: resampled(measure, len(truth), rounds) for name, measure in measures.items()}
 
 
+def _by_source(
+    records: Sequence[Record],
+    labels: NDArray[np.int64],
+    probabilities: NDArray[np.float32],
+    parts: Mapping[str, NDArray[np.bool_]],
+    rounds: int,
+) -> dict[str, dict[str, Figure]]:
+    sources = np.array([record.source for record in records])
+    return {
+        source + suffix: _macro_figures(labels[where], probabilities[where], rounds)
+        for suffix, part in parts.items()
+        for source in sorted(set(sources[part]))
+        if (where := part & (sources == source)).any()
+    }
+
+
+def _macro_figures(
+    labels: NDArray[np.int64], probabilities: NDArray[np.float32], rounds: int
+) -> dict[str, Figure]:
+    """F1 and ROC-AUC as means over the classes among ``labels`` ``(count,)``, each against the others.
+
+    One class alone has no ROC-AUC.
+    """
+    present = [int(label) for label in np.unique(labels)]
+    answers = probabilities.argmax(axis=1)
+
+    def mean(values: Sequence[float]) -> float:
+        defined = [value for value in values if not math.isnan(value)]  # a class may be missing among those drawn
+        return sum(defined) / len(defined) if defined else math.nan
+
+    def macro_f1(drawn: NDArray[np.int64]) -> float:
+        return mean([f1(labels[drawn] == one, answers[drawn] == one) for one in present])
+
+    def macro_auc(drawn: NDArray[np.int64]) -> float:
+        return mean([roc_auc(labels[drawn] == one, probabilities[drawn, one]) for one in present])
+
+    measures = {"macro_f1": macro_f1, "roc_auc": macro_auc}
+    return {name: resampled(measure, len(labels), rounds) for name, measure in measures.items()}
+
+
 def show(report_: Report, console: Console, title: str) -> None:
     """Print the report as tables."""
     table = Table(title=title)
@@ -156,5 +208,11 @@ def show(report_: Report, console: Console, title: str) -> None:
     for name, figures in report_.classes.items():
         if figures["recall"].count:
             table.add_row(name, *(str(figures[key]) for key in ("precision", "recall", "f1", "roc_auc")))
+    console.print(table)
+    table = Table(title="sources (means over the classes of each)")
+    for name in ("source", "faces", "macro-F1", "ROC-AUC"):
+        table.add_column(name, justify="left" if name == "source" else "right")
+    for name, figures in report_.by_source.items():
+        table.add_row(name, str(figures["macro_f1"].count), str(figures["macro_f1"]), str(figures["roc_auc"]))
     console.print(table)
     console.print(f"calibration error {report_.calibration:.3f}")

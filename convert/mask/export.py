@@ -7,7 +7,6 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import keras
 import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
@@ -64,7 +63,7 @@ def to_tflite(
     """
     predictor = KerasPredictor(checkpoint)
     found = temperature(predictor.logits(crops), labels) if len(crops) else 1.0
-    model = net.with_probabilities(keras.models.load_model(checkpoint, compile=False), found)
+    model = net.with_probabilities(net.load(checkpoint), found)
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         model.export(

@@ -8,11 +8,12 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
 from convert.errors import ConvertError
-from convert.mask.patches import read_image, whole_image_box
-from convert.mask.records import Record, in_validation, join_groups, read_scenes, read_singles
+from convert.mask import find
+from convert.mask.patches import face_box, read_image
+from convert.mask.records import Record, beside, in_validation, join_groups, read_scenes, read_singles
+from convert.progress import track
 from edge_agent.vision.crops import CropMargins, face_crop
 
 
@@ -29,19 +30,42 @@ class Faces:
         return np.array([record.label for record in self.records], dtype=np.int64)
 
 
-def read(dataset: Path, scenes: Path | None, minimum_side: float = 20.0) -> list[Record]:
-    """Single faces and, if given, faces of scenes, with their groups joined; the order is always the same."""
+def listed(dataset: Path, scenes: Path | None, minimum_side: float = 20.0) -> list[Record]:
+    """Single faces and, if given, faces of scenes, with their groups joined; the order is always the same.
+
+    No photo is opened: single faces that no ``faces.jsonl`` knows have no box.
+    """
     records = read_singles(dataset)
     if scenes is not None:
         records += read_scenes(scenes, minimum_side)
     return join_groups(records)
 
 
-def select(records: Sequence[Record], everything: bool = False, training: bool = False) -> list[Record]:
-    """The validation part; ``training`` takes the other part, ``everything`` takes both."""
+def found(records: list[Record], dataset: Path) -> list[Record]:
+    """The records of a dataset, with the single faces looked for if it comes without ``faces.jsonl``."""
+    return records if beside(dataset, "faces.jsonl") else find.boxes(records)
+
+
+def read(dataset: Path, scenes: Path | None, minimum_side: float = 20.0) -> list[Record]:
+    """What ``listed`` gives, with boxes: those of ``faces.jsonl``, or those that the bundled detector finds."""
+    return found(listed(dataset, scenes, minimum_side), dataset)
+
+
+def select(
+    records: Sequence[Record],
+    everything: bool = False,
+    training: bool = False,
+    remedy: str = "add photos: it needs some dozens of each class",
+) -> list[Record]:
+    """The validation part; ``training`` takes the other part, ``everything`` takes both.
+
+    Raises:
+        ConvertError: there is no face in it; the message ends with ``remedy``, what the command offers.
+    """
     chosen = [record for record in records if everything or in_validation(record.group) != training]
     if not chosen:
-        raise ConvertError("no face is in this part of the dataset; it is too small to be split (try --all)")
+        part = "to train on" if training else "kept to measure on"
+        raise ConvertError(f"the part of the dataset {part} holds no face, the dataset is too small; {remedy}")
     return chosen
 
 
@@ -56,21 +80,29 @@ def spread(records: Sequence[Record], count: int) -> list[Record]:
 
 
 def cut(records: Sequence[Record], size: int, margins: CropMargins | None = None, quiet: bool = False) -> Faces:
-    """Cut the faces at the box they come with; photos that cannot be decoded are left out with a warning."""
+    """Cut the faces at the box they come with.
+
+    Photos that cannot be decoded, and faces whose box holds nothing of their photo, are left out with a warning.
+
+    Raises:
+        ConvertError: not a single face is left.
+    """
+    if not records:
+        raise ConvertError("there is no face to cut; give a dataset that has some of this kind")
     kept: list[Record] = []
     crops: list[NDArray[np.uint8]] = []
     path: Path | None = None
     image: NDArray[np.uint8] | None = None
-    for record in track(records, description="cutting faces", disable=quiet, transient=True):
+    for record in track(records, "cutting faces", quiet=quiet):
         if record.path != path:
             path, image = record.path, read_image(record.path)
-        if image is None:
+        box = None if image is None else face_box(record, image)
+        if image is None or box is None:
             continue
-        box = record.box or whole_image_box(image.shape[1], image.shape[0])
         crops.append(face_crop(image, box, size, margins or CropMargins()))
         kept.append(record)
     if not kept:
-        raise ConvertError("none of the photos could be read")
+        raise ConvertError("none of the faces could be cut; the warnings say why")
     return Faces(kept, np.stack(crops))
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from convert import plots
 from convert.errors import ConvertError
-from convert.mask.evaluate import Report
+from convert.mask.evaluate import Report, near
 from convert.mask.faces import Faces
 from convert.mask.records import LABELS
 
@@ -19,7 +19,8 @@ def draw_all(
     folder: Path, report: Report, faces: Faces, probabilities: NDArray[np.float32], history: Path | None = None
 ) -> list[Path]:
     """Write ``mask_*.png`` to ``folder`` and return their paths; none of them shows a face."""
-    real = np.array([not record.synthetic for record in faces.records])
+    # The same faces as the figures beside them.
+    real = np.array([not record.synthetic for record in faces.records]) & near(faces.records)
     labels, shown = faces.labels[real], probabilities[real]
     judged = {name: figure for name, figure in report.headline.items() if figure.count}
     written = [
@@ -74,5 +75,6 @@ def draw_errors(path: Path, faces: Faces, probabilities: NDArray[np.float32], mo
     tiles += [np.zeros_like(tiles[0])] * (-len(tiles) % columns)
     rows = [np.hstack(tiles[start : start + columns]) for start in range(0, len(tiles), columns)]
     path.parent.mkdir(parents=True, exist_ok=True)
-    cv2.imwrite(str(path), np.vstack(rows))
+    _, sheet = cv2.imencode(".png", np.vstack(rows))  # imwrite crashes on a name that is not UTF-8
+    path.write_bytes(sheet.tobytes())
     return len(worst)

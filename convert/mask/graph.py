@@ -33,16 +33,20 @@ def interpreter_class() -> Any:
     raise ConvertError("no TFLite runtime is installed: pip install ai-edge-litert")
 
 
+def _opened(path: Path) -> Any:
+    try:
+        return interpreter_class()(model_path=str(path))
+    except (ValueError, RuntimeError) as error:
+        raise ConvertError(f"{path} is no TFLite model: {error}") from error
+
+
 def operators(path: Path) -> list[str]:
     """Names of the graph's operators in order of execution; a runtime's own delegates are left out.
 
     Raises:
         ConvertError: the file is no TFLite model.
     """
-    try:
-        interpreter = interpreter_class()(model_path=str(path))
-    except (ValueError, RuntimeError) as error:
-        raise ConvertError(f"{path} is no TFLite model: {error}") from error
+    interpreter = _opened(path)
     # The runtimes have no public way to list a graph's operators; both of them have had this one since 2.5.
     names = (str(operator["op_name"]) for operator in interpreter._get_ops_details())
     return [name for name in names if name != "DELEGATE"]
@@ -50,7 +54,7 @@ def operators(path: Path) -> list[str]:
 
 def multiply_adds(path: Path) -> int:
     """Multiplications of one inference, from the shapes of its convolutions' kernels and outputs."""
-    interpreter = interpreter_class()(model_path=str(path))
+    interpreter = _opened(path)
     shapes = {
         tensor["index"]: [int(side) for side in tensor["shape"]] for tensor in interpreter.get_tensor_details()
     }
@@ -64,17 +68,21 @@ def multiply_adds(path: Path) -> int:
 
 
 def input_size(path: Path) -> int:
-    """Side of the square image that the network takes."""
-    return int(interpreter_class()(model_path=str(path)).get_input_details()[0]["shape"][1])
+    """Side of the square image that the network takes.
+
+    Raises:
+        ConvertError: the file is no TFLite model.
+    """
+    return int(_opened(path).get_input_details()[0]["shape"][1])
 
 
 def convolutions(path: Path) -> list[tuple[tuple[int, ...], NDArray[np.float32], NDArray[np.float32]]]:
     """Shape, kernel and bias of each convolution in order of execution, as floats and in Keras' axes.
 
     Raises:
-        ConvertError: a kernel is not quantised per channel.
+        ConvertError: the file is no TFLite model, or a kernel is not quantised per channel.
     """
-    interpreter = interpreter_class()(model_path=str(path))
+    interpreter = _opened(path)
     interpreter.allocate_tensors()
     details = {tensor["index"]: tensor for tensor in interpreter.get_tensor_details()}
     found = []
@@ -111,7 +119,7 @@ def check(path: Path) -> None:
         raise ConvertError(
             f"{path} holds {', '.join(refused)}, which crashes tflite-runtime on ARM; end with a 1 x 1 convolution"
         )
-    interpreter = interpreter_class()(model_path=str(path))
+    interpreter = _opened(path)
     (source,) = interpreter.get_input_details()
     if source["dtype"].__name__ != "uint8" or int(source["shape"][0]) != 1:
         raise ConvertError(

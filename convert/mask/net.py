@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.errors import ConvertError
-from convert.mask import graph
+from convert.mask import graph, shapes
 from convert.mask.records import LABELS
 
 #: The input's scale and zero point: raw uint8 RGB is the quantised input, nothing is computed before it.
@@ -34,13 +34,22 @@ def build(size: int, alpha: float, weights: Path | str | None, dropout: float = 
 
     Args:
         weights: file of ImageNet weights without top, ``"imagenet"`` to download them, None for random ones.
+
+    Raises:
+        ConvertError: the weights are not there, or of another network.
     """
-    base = keras.applications.MobileNetV2(
-        input_shape=(size, size, 3),
-        alpha=alpha,
-        include_top=False,
-        weights=str(weights) if weights is not None else None,
-    )
+    shapes.check_weights(weights, alpha)
+    try:
+        base = keras.applications.MobileNetV2(
+            input_shape=(size, size, 3),
+            alpha=alpha,
+            include_top=False,
+            weights=str(weights) if weights is not None else None,
+        )
+    except Exception as error:  # a failed download is a bare one
+        raise ConvertError(
+            f"no MobileNetV2 of width {alpha:g} and size {size} from the weights {weights}: {_first_line(error)}"
+        ) from error
     base = without_batch_norm(base)
     features = keras.layers.GlobalAveragePooling2D(keepdims=True, name="pool")(base.output)
     features = keras.layers.Dropout(dropout, name="dropout")(features)
@@ -86,16 +95,40 @@ def from_tflite(path: Path) -> keras.Model:
         ConvertError: the file is no network of this family.
     """
     kernels = graph.convolutions(path)
-    shapes = [shape for shape, _, _ in kernels]
+    wanted = [shape for shape, _, _ in kernels]
     size = graph.input_size(path)
-    for alpha in (1.0, 0.35, 0.5, 0.75, 1.3, 1.4):
+    for alpha in shapes.WIDTHS:
         model = build(size, alpha, None)
         layers = [layer for layer in model.layers if isinstance(layer, _CONVOLUTIONS)]
-        if [tuple(layer.kernel.shape) for layer in layers] == shapes:
+        if [tuple(layer.kernel.shape) for layer in layers] == wanted:
             for layer, (_, kernel, bias) in zip(layers, kernels, strict=True):
                 layer.set_weights([kernel, bias])
             return model
     raise ConvertError(f"{path} is no MobileNetV2 that this program made")
+
+
+def load(path: Path) -> keras.Model:
+    """A mask network to train, convert or measure: a ``.keras`` or ``.h5`` checkpoint, or a ``.tflite`` that ships.
+
+    Raises:
+        ConvertError: there is no such file, it cannot be read, or is no mask network.
+    """
+    if not path.is_file():
+        raise ConvertError(f"{path} does not exist")
+    if path.suffix == ".tflite":
+        return from_tflite(path)
+    try:
+        model = keras.models.load_model(path, compile=False)
+    except Exception as error:  # a damaged file raises what its parts raise
+        raise ConvertError(
+            f"{path} cannot be read; give a .keras checkpoint of train ({_first_line(error)})"
+        ) from error
+    shapes.check_model(path, model.input_shape, model.output_shape)
+    return model
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip() or repr(error)).splitlines()[0][:200]
 
 
 def freeze_batch_norm(model: keras.Model) -> None:
@@ -106,10 +139,17 @@ def freeze_batch_norm(model: keras.Model) -> None:
 
 
 def with_probabilities(model: keras.Model, temperature: float) -> keras.Model:
-    """The network to ship: the logits divided by ``temperature`` (folded into the last weights), then softmax."""
+    """The network to ship: the logits divided by ``temperature`` (folded into the last weights), then softmax.
+
+    Raises:
+        ConvertError: the model was not made by ``build``.
+    """
     copy: Any = keras.models.clone_model(model)
     copy.set_weights(model.get_weights())
-    head = copy.get_layer("logits_conv")
+    try:
+        head = copy.get_layer("logits_conv")
+    except ValueError as error:
+        raise ConvertError("the checkpoint is no network of train: it has no layer logits_conv") from error
     head.set_weights([weights / temperature for weights in head.get_weights()])
     return keras.Model(copy.input, keras.layers.Softmax(name="probabilities")(copy.output), name="mask")
 
@@ -121,15 +161,15 @@ def average(checkpoints: Sequence[Path], out: Path) -> None:
     int8, and the differences between the runtimes' kernels, move its answers less.
 
     Raises:
-        ConvertError: a file is missing, or the networks differ in shape.
+        ConvertError: a file is missing or cannot be read, or the networks differ in shape.
     """
     missing = [str(path) for path in checkpoints if not path.is_file()]
     if missing:
         raise ConvertError(f"{', '.join(missing)} does not exist")
-    models: list[Any] = [keras.models.load_model(path, compile=False) for path in checkpoints]
+    models: list[Any] = [load(path) for path in checkpoints]
     weights = [model.get_weights() for model in models]
-    shapes = [[weight.shape for weight in of_model] for of_model in weights]
-    if any(shape != shapes[0] for shape in shapes):
+    sides = [[weight.shape for weight in of_model] for of_model in weights]
+    if any(side != sides[0] for side in sides):
         raise ConvertError("the checkpoints are of different networks and cannot be averaged")
     models[0].set_weights([np.mean(parts, axis=0) for parts in zip(*weights, strict=True)])
     out.parent.mkdir(parents=True, exist_ok=True)

@@ -6,8 +6,10 @@ kept in one flat array on disk (memory-mapped, so worker threads share it) with 
 
 from __future__ import annotations
 
+import hashlib
 import json
 import logging
+import math
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,10 +17,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 from numpy.typing import NDArray
-from rich.progress import track
 
+from convert import images
 from convert.errors import ConvertError
 from convert.mask.records import Box, Points, Record
+from convert.progress import track
 
 _log = logging.getLogger(__name__)
 
@@ -75,34 +78,48 @@ class PatchSet(Sequence[Patch]):
         return PatchSet(patches, self._data)
 
 
+def stamp(records: Sequence[Record]) -> str:
+    """A hash of everything that decides what ``build`` makes of ``records``, but for the photos' pixels."""
+    digest = hashlib.sha256(f"{ROOM} {LONGEST}".encode())
+    for record in records:
+        digest.update(json.dumps(asdict(record) | {"path": str(record.path.absolute())}).encode())
+    return digest.hexdigest()
+
+
 def build(records: Sequence[Record], folder: Path) -> PatchSet:
     """Cut the patches of ``records`` and store them in ``folder`` (``patches.bin``, ``patches.jsonl``).
 
-    Photos that cannot be decoded are left out with a warning.
+    Photos that cannot be decoded, and faces whose box holds nothing of their photo, are left out with a warning.
+    If it is stopped, what was stored before is still there and whole.
 
     Raises:
-        ConvertError: not a single photo could be read.
+        ConvertError: not a single face could be cut.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    pixels_part, index_part = folder / "patches.bin.part", folder / "patches.jsonl.part"
     patches: list[Patch] = []
     offset = 0
     image_path: Path | None = None
     image: NDArray[np.uint8] | None = None
-    with (folder / "patches.bin").open("wb") as stream:
-        for record in track(records, description="cutting faces", transient=True):
+    with pixels_part.open("wb") as stream:
+        for record in track(records, "cutting faces"):
             if record.path != image_path:
                 image_path, image = record.path, read_image(record.path)
-            if image is None:
+            if image is None or face_box(record, image) is None:
                 continue
             pixels, patch = cut(image, record, offset)
             stream.write(pixels.tobytes())
             offset += pixels.size
             patches.append(patch)
     if not patches:
-        raise ConvertError("none of the dataset's photos could be read")
-    with (folder / "patches.jsonl").open("w", encoding="utf-8") as index:
+        raise ConvertError("none of the dataset's faces could be cut; the warnings say why")
+    with index_part.open("w", encoding="utf-8") as index:
         for patch in patches:
             index.write(json.dumps(asdict(patch)) + "\n")
+    # Never new pixels under an old index: between the two there is none.
+    (folder / "patches.jsonl").unlink(missing_ok=True)
+    pixels_part.replace(folder / "patches.bin")
+    index_part.replace(folder / "patches.jsonl")
     return load(folder)
 
 
@@ -128,11 +145,24 @@ def load(folder: Path) -> PatchSet:
 
 def read_image(path: Path) -> NDArray[np.uint8] | None:
     """Decode a photo to BGR uint8; None, with a warning, if it cannot be."""
-    image = cv2.imread(str(path), cv2.IMREAD_COLOR)
-    if image is None:
-        _log.warning("%s cannot be decoded; left out", path)
+    try:
+        return images.read(path)
+    except ConvertError as error:
+        _log.warning("%s; left out", error)
         return None
-    return np.asarray(image, dtype=np.uint8)
+
+
+def face_box(record: Record, image: NDArray[np.uint8]) -> Box | None:
+    """The box to cut a face at in its photo; None, with a warning, if there is nothing in it to be seen."""
+    height, width = image.shape[:2]
+    box = record.box or whole_image_box(width, height)
+    inside = box[0] < width and box[1] < height and box[2] > 0 and box[3] > 0
+    if inside and box[0] < box[2] and box[1] < box[3] and all(math.isfinite(value) for value in box):
+        return box
+    _log.warning(
+        "%s: the box %s has no area or lies outside the %d x %d pixels; left out", record.path, box, width, height
+    )
+    return None
 
 
 def whole_image_box(width: int, height: int) -> Box:
@@ -141,7 +171,10 @@ def whole_image_box(width: int, height: int) -> Box:
 
 
 def cut(image: NDArray[np.uint8], record: Record, offset: int = 0) -> tuple[NDArray[np.uint8], Patch]:
-    """Cut one face with its room from a decoded photo (BGR uint8) and say where it lies in the patch."""
+    """Cut one face with its room from a decoded photo (BGR uint8) and say where it lies in the patch.
+
+    Its box must be one that ``face_box`` accepts.
+    """
     height, width = image.shape[:2]
     box = record.box or whole_image_box(width, height)
     box_width, box_height = box[2] - box[0], box[3] - box[1]

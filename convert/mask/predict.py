@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.errors import ConvertError
+from convert.mask import shapes
 from convert.mask.records import LABELS
 from edge_agent.errors import ModelError
 from edge_agent.vision.tflite import RuntimeName, TFLiteModel
@@ -46,7 +47,11 @@ class TFLitePredictor:
 
 
 class KerasPredictor:
-    """A training checkpoint; logits are turned into probabilities."""
+    """A training checkpoint; logits are turned into probabilities.
+
+    Raises (constructor):
+        ConvertError: Keras is not installed, or the file is missing, cannot be read or is no mask network.
+    """
 
     def __init__(self, path: Path) -> None:
         try:
@@ -56,9 +61,9 @@ class KerasPredictor:
         except ImportError as error:
             raise ConvertError(f"{path} needs Keras: pip install 'edge-agent[convert]' ({error})") from error
         self._as_input = net.as_input
-        self._model = keras.models.load_model(path, compile=False)
+        self._model = net.load(path)
         self._softmax = keras.ops.softmax
-        self.size = int(self._model.input_shape[1])
+        self.size = shapes.check_model(path, self._model.input_shape, self._model.output_shape)
         self.name = "keras"
 
     def logits(self, crops: Crops) -> Probabilities:

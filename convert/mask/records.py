@@ -4,20 +4,21 @@ A dataset is any folder with ``with_mask/`` and ``without_mask/`` and, if there 
 Three files beside it (in the folder or its parent) are used when they are there:
 
 * ``manifest.csv``: ``file, label, source, synthetic, orig, group`` per photo,
-* ``faces.jsonl``: ``{"file", "faces": [{"box", "landmarks", "score"}]}`` per photo, in pixels,
+* ``faces.jsonl``: ``{"file", "faces": [{"box", "landmarks"}]}`` per photo, in pixels; landmarks may be missing,
+  without this file at all, the bundled detector finds the single faces (:mod:`convert.mask.find`),
 * for scenes, ``annotations.jsonl``: ``{"file", "faces": [{"box", "label"}], "source", "orig"}``.
 """
 
 from __future__ import annotations
 
-import csv
 import hashlib
-import json
-from collections.abc import Iterable, Iterator
+import os
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from convert import tables
 from convert.errors import ConvertError
 
 #: The network's outputs, in order.
@@ -36,7 +37,7 @@ Points = tuple[tuple[float, float], ...]
 class Record:
     """One face in one photo.
 
-    ``box`` is in pixels of the photo, or None if no detector found the face and the photo is taken whole;
+    ``box`` is in pixels of the photo; None if no detector found the face (yet): the photo is then taken whole;
     ``landmarks`` are the subject's right eye, left eye, nose tip, right and left mouth corner. ``origin`` is
     ``single``, ``scene`` or ``bare`` (additional faces without a mask). ``group`` ties near-duplicates
     together, and the faces of one photo.
@@ -53,9 +54,18 @@ class Record:
     detector_box: Box | None = None
 
 
+@dataclass(frozen=True)
+class Found:
+    """A face that a detector found; ``landmarks`` are None where it gives none."""
+
+    box: Box
+    landmarks: Points | None
+
+
 def in_validation(group: str, part: float = VALIDATION_PART) -> bool:
     """Whether a group is measured on, never trained on; depends on its name alone."""
-    digest = hashlib.sha256(group.encode()).digest()
+    # Names of files that are not UTF-8 come with surrogates, which stand for their bytes.
+    digest = hashlib.sha256(group.encode("utf-8", "surrogateescape")).digest()
     return int.from_bytes(digest[:8], "big") / 2**64 < part
 
 
@@ -63,15 +73,16 @@ def read_singles(folder: Path) -> list[Record]:
     """The single faces of a dataset.
 
     Raises:
-        ConvertError: the folder lacks a class, or holds no image.
+        ConvertError: the folder lacks a class, or holds no image, or a file beside it cannot be understood.
     """
     if not folder.is_dir():
         raise ConvertError(f"{folder} is not a folder")
     missing = [name for name in FOLDERS[:2] if not (folder / name).is_dir()]
     if missing:
         raise ConvertError(f"{folder} has no folder {' or '.join(missing)}; one folder per class is needed")
-    manifest = {Path(row["file"]).parts[-2:]: row for row in _rows(_beside(folder, "manifest.csv"))}
-    faces = _faces(_beside(folder, "faces.jsonl"))
+    listed = beside(folder, "manifest.csv")
+    manifest = {Path(row["file"]).parts[-2:]: row for row in tables.rows(listed, ("file",))} if listed else {}
+    faces = _faces(beside(folder, "faces.jsonl"))
     records = []
     for label, name in enumerate(FOLDERS):
         for path in _images(folder / name):
@@ -83,7 +94,7 @@ def read_singles(folder: Path) -> list[Record]:
             if label == 2 and orig and not synthetic:
                 group += f"|photo:{orig}"
             records.append(
-                Record(path, label, box, landmarks, row.get("source") or folder.name, "single", synthetic, group)
+                Record(path, label, box, landmarks, row.get("source") or _shown(folder), "single", synthetic, group)
             )
     if not records:
         raise ConvertError(f"{folder} holds no images")
@@ -99,9 +110,9 @@ def read_scenes(folder: Path, minimum_side: float = 20.0) -> list[Record]:
     annotations = folder / "annotations.jsonl"
     if not annotations.is_file():
         raise ConvertError(f"{folder} has no annotations.jsonl")
-    found = _faces(_beside(folder, "faces.jsonl"))
+    found = _faces(beside(folder, "faces.jsonl"))
     records = []
-    for number, scene in enumerate(_lines(annotations), 1):
+    for number, scene in tables.lines(annotations):
         try:
             path = folder / "images" / scene["file"]
             group = f"photo:{Path(scene.get('orig') or scene['file']).name}"
@@ -115,12 +126,12 @@ def read_scenes(folder: Path, minimum_side: float = 20.0) -> list[Record]:
                         path,
                         FOLDERS.index(face["label"]),
                         box,
-                        match[1],
-                        scene.get("source", folder.name),
+                        match.landmarks if match else None,
+                        scene.get("source") or _shown(folder),
                         "scene",
                         False,
                         group,
-                        match[0],
+                        match.box if match else None,
                     )
                 )
         except (KeyError, TypeError, ValueError) as error:
@@ -133,9 +144,21 @@ def read_bare(folder: Path, limit: int) -> list[Record]:
 
     Only photos of which ``faces.jsonl`` knows exactly one face are taken, and none that the manifest lists as
     a single face too: it might be one to measure on.
+
+    Raises:
+        ConvertError: there is no such folder, no ``faces.jsonl`` in it or in the one above, or not one such photo;
+            or a file beside it cannot be understood.
     """
-    faces = _faces(_beside(folder, "faces.jsonl"))
-    rows = list(_rows(_beside(folder, "manifest.csv")))
+    if not folder.is_dir():
+        raise ConvertError(f"{folder} is not a folder")
+    detected = beside(folder, "faces.jsonl")
+    if detected is None:
+        raise ConvertError(
+            f"neither {folder} nor the folder above has a faces.jsonl; it has to say where the faces of --bare are"
+        )
+    faces = _faces(detected)
+    listed = beside(folder, "manifest.csv")
+    rows = tables.rows(listed, ("file", "label", "orig")) if listed else []
     known = {Path(row["orig"]).name for row in rows if row["label"] in FOLDERS}
     taken = {Path(row["file"]).parts[-2:] for row in rows if Path(row["orig"]).name in known}
     paths = [
@@ -143,6 +166,8 @@ def read_bare(folder: Path, limit: int) -> list[Record]:
         for path in _images(folder, deep=True)
         if len(faces.get((path.parent.name, path.name), ())) == 1 and (path.parent.name, path.name) not in taken
     ]
+    if not paths:
+        raise ConvertError(f"{folder} has no photo to add: none of which {detected} knows exactly one face")
     step = max(len(paths) / limit, 1.0) if limit > 0 else 1.0
     chosen = [paths[int(index * step)] for index in range(min(limit, len(paths)))]
     records = []
@@ -172,29 +197,35 @@ def join_groups(records: Iterable[Record]) -> list[Record]:
     return [replace(record, group=root(record.group.split("|")[0])) for record in records]
 
 
-def _beside(folder: Path, name: str) -> Path | None:
+def beside(folder: Path, name: str) -> Path | None:
+    """The file ``name`` in ``folder`` or in the folder above; None if neither has it."""
     for candidate in (folder / name, folder.parent / name):
         if candidate.is_file():
             return candidate
     return None
 
 
-def _rows(path: Path | None) -> Iterator[dict[str, str]]:
-    if path is not None:
-        with path.open(newline="", encoding="utf-8") as stream:
-            yield from csv.DictReader(stream)
+def _shown(folder: Path) -> str:
+    """A folder's name that can be printed and drawn, even if it is not UTF-8."""
+    return os.fsencode(folder.name or folder.resolve().name).decode("utf-8", "replace")
 
 
-def _lines(path: Path | None) -> Iterator[dict[str, Any]]:
-    if path is not None:
-        with path.open(encoding="utf-8") as stream:
-            for line in stream:
-                if line.strip():
-                    yield json.loads(line)
+def _faces(path: Path | None) -> dict[tuple[str, ...], list[Found]]:
+    """Last two parts of a photo's name to the faces found in it."""
+    faces: dict[tuple[str, ...], list[Found]] = {}
+    for number, entry in tables.lines(path) if path else ():
+        try:
+            faces[Path(entry["file"]).parts[-2:]] = [_found(face) for face in entry["faces"]]
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ConvertError(f"{path}, line {number}: not the faces of a photo ({error!r})") from error
+    return faces
 
 
-def _faces(path: Path | None) -> dict[tuple[str, ...], list[dict[str, Any]]]:
-    return {Path(entry["file"]).parts[-2:]: entry["faces"] for entry in _lines(path)}
+def _found(face: Mapping[str, Any]) -> Found:
+    points = tuple((float(x), float(y)) for x, y in face.get("landmarks") or ())
+    if len(points) not in (0, 5):
+        raise ValueError(f"{len(points)} landmarks instead of five")
+    return Found(_box(face["box"]), points or None)
 
 
 def _images(folder: Path, deep: bool = False) -> list[Path]:
@@ -209,22 +240,20 @@ def _box(values: Iterable[float]) -> Box:
     return x1, y1, x2, y2
 
 
-def _main_face(faces: Iterable[dict[str, Any]]) -> tuple[Box | None, Points | None]:
-    best = max(faces, key=lambda face: _area(_box(face["box"])), default=None)
-    if best is None:
-        return None, None
-    return _box(best["box"]), tuple((float(x), float(y)) for x, y in best["landmarks"])
+def _main_face(faces: Iterable[Found]) -> tuple[Box | None, Points | None]:
+    best = max(faces, key=lambda face: _area(face.box), default=None)
+    return (best.box, best.landmarks) if best else (None, None)
 
 
 def _area(box: Box) -> float:
     return max(box[2] - box[0], 0.0) * max(box[3] - box[1], 0.0)
 
 
-def _best_match(box: Box, faces: Iterable[dict[str, Any]]) -> tuple[Box | None, Points | None]:
+def _best_match(box: Box, faces: Iterable[Found]) -> Found | None:
     """The detected face that covers the same head: most of it inside ``box``, and not much smaller."""
-    for face in sorted(faces, key=lambda face: -_area(_box(face["box"]))):
-        other = _box(face["box"])
+    for face in sorted(faces, key=lambda face: -_area(face.box)):
+        other = face.box
         shared = _area((max(box[0], other[0]), max(box[1], other[1]), min(box[2], other[2]), min(box[3], other[3])))
         if shared > 0.6 * _area(other) and shared > 0.3 * _area(box):
-            return other, tuple((float(x), float(y)) for x, y in face["landmarks"])
-    return None, None
+            return face
+    return None

@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.errors import ConvertError
 from convert.mask import paint
 from convert.mask.augment import Jitter, degrade, jittered_crop
 from convert.mask.patches import Patch, PatchSet
-from convert.mask.records import LABELS
+from convert.mask.records import FOLDERS, LABELS
 
 MASK, NO_MASK, INCORRECT = range(3)
 
@@ -70,7 +71,7 @@ class Sampler:
     """Draws training examples; the same ``rng`` state gives the same example.
 
     Raises (constructor):
-        ValueError: a class that every dataset must have has no face.
+        ConvertError: a class that every dataset must have has no face.
     """
 
     def __init__(self, patches: PatchSet, indices: Sequence[int], recipe: Recipe, size: int) -> None:
@@ -102,7 +103,10 @@ class Sampler:
             pool = np.array([i for i in self._weights if self._patches[i].label == label], dtype=np.int64)
             weights = np.array([self._weights[int(i)] for i in pool], dtype=np.float64)
             if label != INCORRECT and not len(pool):
-                raise ValueError(f"no face of the class {name} to train on")
+                raise ConvertError(
+                    f"no face of the class {name} is left to train on: {FOLDERS[label]}/ is empty, or all of it "
+                    "lies in the part kept to measure on; add photos"
+                )
             self._pools.append((pool, np.cumsum(weights / weights.sum()) if len(pool) else weights))
         shares = np.array(self._recipe.classes)
         if not len(self._pools[INCORRECT][0]) and not self._paintable:

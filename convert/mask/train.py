@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -14,8 +14,7 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from convert.errors import ConvertError
-from convert.mask import net, reviewed
+from convert.mask import net, reviewed, shapes
 from convert.mask.patches import PatchSet
 from convert.mask.records import LABELS, in_validation
 from convert.mask.sampling import INCORRECT, NO_MASK, Recipe, Sampler
@@ -29,7 +28,7 @@ class Settings:
     """How to train; times and counts, not what the data is.
 
     ``weights`` are ImageNet's; ``start`` is a checkpoint, or a file that ships, to go on from instead, with its
-    own width and size.
+    own width and size. ``keep_epochs`` keeps the network of each epoch, to choose among or to average.
     """
 
     size: int = 96
@@ -49,6 +48,16 @@ class Settings:
     seed: int = 20261122
     teacher: Path | None = None
     teacher_share: float = 0.7
+    keep_epochs: bool = False
+
+
+@dataclass(frozen=True)
+class Networks:
+    """The network to train and its teacher, and the settings with the size that the network takes."""
+
+    model: keras.Model
+    teacher: keras.Model | None
+    settings: Settings
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
@@ -148,34 +157,49 @@ def central_crops(
     return crops
 
 
-def fit(patches: PatchSet, out: Path, settings: Settings, recipe: Recipe) -> keras.Model:
-    """Train on the training groups of ``patches`` and return the averaged network (three logits).
+def begin(settings: Settings) -> Networks:
+    """Load or build what is to be trained, before anything that takes long.
 
-    ``out`` receives ``history.csv``, ``model.keras`` after each epoch and what is needed to resume.
+    Raises:
+        ConvertError: a file is missing or of another network, or the teacher takes images of another size.
     """
     cv2.setNumThreads(1)  # the trainer is given one core beside TensorFlow's
     tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(settings.seed)
+    teacher = net.load(settings.teacher) if settings.teacher is not None else None
+    if settings.start is not None:
+        model = net.load(settings.start)
+    else:
+        model = net.build(settings.size, settings.alpha, settings.weights)
+    size = int(model.input_shape[1])
+    if settings.teacher is not None and teacher is not None:
+        shapes.check_teacher(settings.teacher, int(teacher.input_shape[1]), size)
+    return Networks(model, teacher, replace(settings, size=size))
+
+
+def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> keras.Model:
+    """Train on the training groups of ``patches`` and return the averaged network (three logits).
+
+    ``out`` receives ``history.csv``, ``model.keras`` after each epoch and what is needed to resume; if they are to
+    be kept, the networks of the epochs, too: ``epochs/model-01.keras``, …
+
+    Raises:
+        ConvertError: a class has no face to train on.
+    """
+    model, settings = networks.model, networks.settings
     out.mkdir(parents=True, exist_ok=True)
     patches, dropped = reviewed.apply(patches, reviewed.read())
     training, validation = split(patches)
     training = [index for index in training if index not in set(dropped)]
-    if settings.teacher is not None and not settings.teacher.is_file():
-        raise ConvertError(f"the teacher {settings.teacher} does not exist")
-    teacher = keras.models.load_model(settings.teacher, compile=False) if settings.teacher else None
-    batches = Batches(Sampler(patches, training, recipe, settings.size), settings, teacher)
+    batches = Batches(Sampler(patches, training, recipe, settings.size), settings, networks.teacher)
     measured = [index for index in validation if patches[index].side >= 40 or patches[index].origin == "single"]
     validation_data = (
         net.as_input(central_crops(patches, measured, settings.size)),
         np.eye(len(LABELS), dtype=np.float32)[[patches[index].label for index in measured]],
     )
-    if settings.start is not None:
-        model = _checkpoint(settings.start)
-    else:
-        model = net.build(settings.size, settings.alpha, settings.weights)
-        if not (out / "resume").exists():
-            _fit_head(model, batches, settings)
+    if settings.start is None and not (out / "resume").exists():
+        _fit_head(model, batches, settings)
     net.freeze_batch_norm(model)
     schedule = keras.optimizers.schedules.CosineDecay(
         settings.rate * 0.1,
@@ -201,6 +225,7 @@ def fit(patches: PatchSet, out: Path, settings: Settings, recipe: Recipe) -> ker
             keras.callbacks.BackupAndRestore(out / "resume", delete_checkpoint=False),
             keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
             keras.callbacks.ModelCheckpoint(out / "model.keras"),
+            *_kept(out, settings),
             keras.callbacks.CSVLogger(out / "history.csv", append=True),
             Cleaning(batches, patches, training, settings, out),
         ],
@@ -208,10 +233,11 @@ def fit(patches: PatchSet, out: Path, settings: Settings, recipe: Recipe) -> ker
     return model
 
 
-def _checkpoint(path: Path) -> keras.Model:
-    if not path.is_file():
-        raise ConvertError(f"{path} does not exist")
-    return net.from_tflite(path) if path.suffix == ".tflite" else keras.models.load_model(path, compile=False)
+def _kept(out: Path, settings: Settings) -> list[keras.callbacks.Callback]:
+    if not settings.keep_epochs:
+        return []
+    (out / "epochs").mkdir(exist_ok=True)
+    return [keras.callbacks.ModelCheckpoint(out / "epochs" / "model-{epoch:02d}.keras")]
 
 
 def _fit_head(model: keras.Model, batches: Batches, settings: Settings) -> None:

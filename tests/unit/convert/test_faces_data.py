@@ -114,6 +114,27 @@ def test_a_missing_file_is_named(tmp_path: Path) -> None:
         read_dataset(tmp_path)
 
 
+@pytest.mark.parametrize(
+    ("file", "old", "new", "said"),
+    [
+        ("scenes/annotations.jsonl", "{", "[", "line 1: no JSON"),
+        ("scenes/annotations.jsonl", '"label"', '"class"', "line 1: not an annotated scene"),
+        ("faces.jsonl", '"score"', '"sure"', "line 1: not the faces of a photo"),
+        ("manifest.csv", "orig", "from", "line 1: no column orig"),
+        ("manifest.csv", ",with_mask,", ",masked,", "unknown label 'masked'"),
+    ],
+)
+def test_what_cannot_be_understood_is_named(
+    dataset: Path, tmp_path: Path, file: str, old: str, new: str, said: str
+) -> None:
+    for name in ("faces.jsonl", "manifest.csv", "scenes/annotations.jsonl"):
+        text = (dataset / name).read_text()
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_text(text.replace(old, new) if name == file else text)
+    with pytest.raises(ConvertError, match=f"{Path(file).name}.*{said}"):
+        read_dataset(tmp_path)
+
+
 def test_boxes_follow_the_faces(dataset: Path) -> None:
     maker = CanvasMaker(read_dataset(dataset), seed=1)
     agree = []

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -74,6 +75,31 @@ def test_an_unknown_label_is_named(dataset: Path, tmp_path: Path) -> None:
     path.write_text(path.read_text(encoding="utf-8").replace(",male,", ",man,", 1), encoding="utf-8")
 
     with pytest.raises(ConvertError, match="face_0"):
+        load_faces(dataset, tmp_path / "cache")
+
+
+def test_a_manifest_that_cannot_be_read_is_named_with_its_line(dataset: Path, tmp_path: Path) -> None:
+    path = dataset / "manifest.csv"
+    path.write_text(path.read_text(encoding="utf-8").replace("group", "cluster", 1), encoding="utf-8")
+    with pytest.raises(ConvertError, match=r"manifest\.csv, line 1: no column group"):
+        load_faces(dataset, tmp_path / "cache")
+    path.write_bytes(path.read_bytes().replace(b"face_1", b"f\xe4ce_1", 1))
+    with pytest.raises(ConvertError, match=r"manifest\.csv, line 3: not UTF-8"):
+        load_faces(dataset, tmp_path / "cache")
+
+
+def test_faces_may_lack_landmarks_but_not_boxes(dataset: Path, tmp_path: Path) -> None:
+    path = dataset / "faces.jsonl"
+    lines = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    for face in lines[0]["faces"]:
+        del face["landmarks"]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    faces = load_faces(dataset, tmp_path / "cache")
+    assert faces.boxes[0] == pytest.approx([20, 10, 140, 150])
+    assert np.isnan(faces.landmarks[0]).all()
+    del lines[2]["faces"][0]["box"]
+    path.write_text("\n".join(map(json.dumps, lines)), encoding="utf-8")
+    with pytest.raises(ConvertError, match=r"faces\.jsonl, line 3"):
         load_faces(dataset, tmp_path / "cache")
 
 

@@ -153,6 +153,49 @@ def test_a_missing_teacher_is_named(trained: Path, tmp_path: Path, capsys: pytes
     assert "none.keras" in capsys.readouterr().err
 
 
+def test_a_start_brings_its_own_size_and_epochs_can_be_kept(trained: Path, tmp_path: Path) -> None:
+    command = [*_train(trained, epochs=2), "--start", str(trained / "run/model.keras"), "--keep-epochs"]
+    command[command.index("--out") + 1] = str(tmp_path)
+    command[command.index("--size") + 1] = "96"  # the start takes 32
+    assert main(command) == 0
+    assert {path.name for path in (tmp_path / "epochs").iterdir()} == {"model-01.keras", "model-02.keras"}
+
+
+def test_a_teacher_of_another_size_is_refused_before_faces_are_cut(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from convert.mask import net
+
+    net.build(64, 0.35, None).save(tmp_path / "teacher.keras")
+    command = [*_train(trained, epochs=1), "--teacher", str(tmp_path / "teacher.keras")]
+    command[command.index("--out") + 1] = str(tmp_path / "out")
+    assert main(command) == 2
+    assert "takes images of 64 pixels" in capsys.readouterr().err
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("command", ["to-tflite", "average", "evaluate"])
+def test_a_file_that_is_no_checkpoint_is_refused(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], command: str
+) -> None:
+    broken, dataset, out = str(tmp_path / "broken.keras"), str(trained / "mask"), str(tmp_path / "out")
+    (tmp_path / "broken.keras").write_bytes(b"nothing")
+    rest = {"to-tflite": ["--dataset", dataset, "--out", out], "average": ["--out", out], "evaluate": [dataset]}
+    assert main([command, broken, *rest[command]]) == 2
+    assert "broken.keras cannot be read" in capsys.readouterr().err
+
+
+def test_a_network_with_other_outputs_is_not_measured(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import keras
+
+    layers = [keras.layers.Input((32, 32, 3)), keras.layers.Flatten(), keras.layers.Dense(2)]
+    keras.Sequential(layers).save(tmp_path / "two.keras")
+    assert main(["evaluate", str(tmp_path / "two.keras"), str(trained / "mask")]) == 2
+    assert "its outputs are (None, 2)" in capsys.readouterr().err
+
+
 def test_plots_and_card_are_written(trained: Path, tmp_path: Path) -> None:
     pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra: convert)")
     model, card = str(trained / "run/model.tflite"), tmp_path / "card.md"

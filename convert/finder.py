@@ -1,0 +1,38 @@
+"""The faces in photos that come without boxes, found with the bundled detector as the device finds them."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from convert.errors import ConvertError
+from edge_agent.config import FaceSettings
+from edge_agent.errors import ModelError
+from edge_agent.vision.faces import create
+from edge_agent.vision.store import ModelStore
+
+Box = tuple[float, float, float, float]
+
+
+class Finder:
+    """The face detector that the program ships, at its usual size and threshold.
+
+    Raises (constructor):
+        ConvertError: its files are missing or altered.
+    """
+
+    def __init__(self) -> None:
+        try:
+            self._detector = create(FaceSettings(), ModelStore(), backend="cpu")
+        except ModelError as error:
+            raise ConvertError(str(error)) from error
+
+    def largest(self, image: NDArray[np.uint8]) -> Box | None:
+        """The box of the largest face in ``image`` (``(height, width, 3)`` uint8 BGR), in its pixels; None if there
+        is none."""
+        boxes, _ = self._detector.detect(image)
+        if not len(boxes):
+            return None
+        areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
+        x1, y1, x2, y2 = (float(value) for value in boxes[int(areas.argmax())])
+        return x1, y1, x2, y2

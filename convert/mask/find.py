@@ -1,0 +1,52 @@
+"""Boxes for single-face photos that come without any: the device would look for the face first, too."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+
+from convert import images
+from convert.errors import ConvertError
+from convert.finder import Finder
+from convert.mask.records import Record
+from convert.progress import track
+
+_log = logging.getLogger(__name__)
+
+
+def boxes(records: Sequence[Record]) -> list[Record]:
+    """The records with a box for each single face that has none: the largest one that the detector finds.
+
+    Photos in which it finds none keep None and are taken whole; one warning counts them. Landmarks are not found:
+    the detector gives none.
+
+    Raises:
+        ConvertError: the detector's files are missing or altered.
+    """
+    wanted = sum(_lacks(record) for record in records)
+    if not wanted:
+        return list(records)
+    _log.info("no faces.jsonl: looking for the face in each of %d photos", wanted)
+    finder = Finder()
+    done: list[Record] = []
+    whole = 0
+    for record in track(records, "finding faces"):
+        if not _lacks(record):
+            done.append(record)
+            continue
+        try:
+            image = images.read(record.path)
+        except ConvertError:  # said when the face is cut
+            done.append(record)
+            continue
+        box = finder.largest(image)
+        whole += box is None
+        done.append(replace(record, box=box))
+    if whole:
+        _log.warning("no face was found in %d of %d photos; they are taken whole", whole, wanted)
+    return done
+
+
+def _lacks(record: Record) -> bool:
+    return record.origin == "single" and record.box is None

@@ -1,0 +1,61 @@
+"""Faces of a dataset that comes without boxes, found with the bundled detector."""
+
+from __future__ import annotations
+
+import logging
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from convert.finder import Finder
+from convert.mask import faces
+
+data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
+
+
+@pytest.fixture
+def dataset(tmp_path: Path) -> Path:
+    """A portrait with a second, smaller one beside it, and a photo of nobody."""
+    portrait = cv2.cvtColor(data.astronaut()[:300, 60:380], cv2.COLOR_RGB2BGR)
+    small = np.zeros_like(portrait)
+    small[:150, :160] = cv2.resize(portrait, (160, 150), interpolation=cv2.INTER_AREA)
+    for folder, image in (("with_mask", np.full((80, 80, 3), 120, np.uint8)),
+                          ("without_mask", np.hstack([small, portrait]))):  # fmt: skip
+        (tmp_path / "mask" / folder).mkdir(parents=True)
+        cv2.imwrite(str(tmp_path / "mask" / folder / "a.png"), image)
+    return tmp_path / "mask"
+
+
+def test_the_largest_face_is_found(dataset: Path, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.WARNING):
+        nobody, portrait = faces.read(dataset, None)
+    assert nobody.box is None
+    assert portrait.box is not None
+    x1, y1, x2, y2 = portrait.box
+    assert x1 < 320 + 165 < x2  # the nose of the larger portrait
+    assert y1 < 120 < y2
+    assert 60 < x2 - x1 < 180
+    assert portrait.landmarks is None
+    (line,) = [entry.getMessage() for entry in caplog.records]
+    assert "1 of 2 photos" in line
+
+
+def test_with_boxes_nothing_is_looked_for(dataset: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(self: Finder) -> None:
+        raise AssertionError("the detector was loaded")
+
+    monkeypatch.setattr(Finder, "__init__", refuse)
+    (dataset.parent / "faces.jsonl").write_text('{"file": "mask/without_mask/a.png", "faces": []}\n')
+    assert [record.box for record in faces.read(dataset, None)] == [None, None]
+
+
+def test_a_photo_that_cannot_be_decoded_is_left_to_the_cut(
+    dataset: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (dataset / "with_mask" / "a.png").write_bytes(b"broken")
+    with caplog.at_level(logging.WARNING):
+        cut = faces.cut(faces.read(dataset, None), 32, quiet=True)
+    assert len(cut.records) == 1
+    assert sum("a.png" in entry.getMessage() for entry in caplog.records) == 1
