@@ -25,10 +25,6 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.add_argument("--small-part", type=float, default=0.4, metavar="SHARE",
                        help="of the time, for small crops at first; 0 for a net that knows its work "
                        "(default: %(default)s)")
-    train.add_argument("--mixup", type=float, default=0.0, metavar="BETA",
-                       help="mix pairs of faces, against learning by heart; 0.2 to 0.4 (default: %(default)s)")
-    train.add_argument("--drop-path", type=float, default=0.0, metavar="CHANCE",
-                       help="of skipping the last residual block for a face (default: %(default)s)")
     train.add_argument("--threads", type=int, default=1, help="that compute (default: %(default)s)")
     train.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     train.set_defaults(run=_train)
@@ -71,7 +67,7 @@ def _train(args: argparse.Namespace) -> int:
     from convert.gender.train import Settings, train
 
     settings = Settings(minutes=args.minutes, rate=args.rate, seed=args.seed, threads=args.threads,
-                        small_part=args.small_part, mixup=args.mixup, drop_path=args.drop_path)
+                        small_part=args.small_part)
     print(train(args.dataset, args.cache, args.weights, args.out, settings))
     return 0
 

@@ -27,12 +27,10 @@ _EPSILON = 1e-3
 
 
 class Block(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
-    """Inverted residual: expand, depthwise, project. While training it is skipped with the chance ``drop``, face by
-    face (Huang et al., "Deep Networks with Stochastic Depth", ECCV 2016)."""
+    """Inverted residual: expand, depthwise, project."""
 
-    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int, drop: float = 0.0) -> None:
+    def __init__(self, inputs: int, outputs: int, stride: int, expansion: int) -> None:
         super().__init__()
-        self.drop = drop
         hidden = inputs * expansion
         layers: list[nn.Module] = []
         if expansion > 1:
@@ -44,12 +42,7 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         y = self.layers(x)
-        if not self.residual:
-            return y
-        if self.training and self.drop:
-            kept = (torch.rand(y.shape[0], 1, 1, 1) >= self.drop).to(y.dtype) / (1 - self.drop)
-            y = y * kept
-        return x + y
+        return x + y if self.residual else y
 
 
 class GenderNet(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
@@ -60,15 +53,13 @@ class GenderNet(nn.Module):  # type: ignore[misc]  # torch is not followed by my
     more than one bit. Neither is exported.
     """
 
-    def __init__(self, dropout: float = 0.2, drop_path: float = 0.0) -> None:
+    def __init__(self, dropout: float = 0.2) -> None:
         super().__init__()
         layers: list[nn.Module] = [nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU6(inplace=True)]
-        channels, place, count = 32, 0, sum(repeats for _, _, repeats, _ in _STAGES)
+        channels = 32
         for expansion, outputs, repeats, stride in _STAGES:
             for index in range(repeats):
-                place += 1
-                drop = drop_path * place / count
-                layers.append(Block(channels, outputs, stride if index == 0 else 1, expansion, drop))
+                layers.append(Block(channels, outputs, stride if index == 0 else 1, expansion))
                 channels = outputs
         layers += [nn.Conv2d(channels, _FEATURES, 1), nn.ReLU6(inplace=True)]
         self.body = nn.Sequential(*layers)

@@ -48,12 +48,6 @@ class Settings:
     weights begin on the grid they were trained on."""
     small_part: float = 0.4
     """Small crops for this part of the time: three times as many faces are seen in it."""
-    mixup: float = 0.0
-    """Both parameters of the beta distribution from which the shares of two mixed faces are drawn; 0 mixes none."""
-    mixup_until: float = 0.85
-    """Part of the time after which faces are no longer mixed: the end is trained on what will be asked."""
-    drop_path: float = 0.0
-    """Chance that the last residual block is skipped for a face; earlier ones in proportion to their place."""
     seed: int = 1
     threads: int = 1
 
@@ -72,9 +66,9 @@ class _State:
 
     def __init__(self, weights: Path | None, settings: Settings) -> None:
         torch.manual_seed(settings.seed)
-        self.net = GenderNet(drop_path=settings.drop_path)
+        self.net = GenderNet()
         if weights is not None and weights.suffix == ".caffemodel":
-            load_caffe(nn.Sequential(self.net.body, self.net.pool, nn.Flatten(1), self.net.sex).eval(), weights)
+            load_caffe(nn.Sequential(self.net.body, self.net.pool, nn.Flatten(1), self.net.sex), weights)
         elif weights is not None:
             load_imagenet(self.net, weights)
         self.net = self.net.to(memory_format=torch.channels_last)
@@ -175,7 +169,6 @@ def _phase(
     batches = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=8, collate_fn=_untouched))
     losses = nn.CrossEntropyLoss(label_smoothing=settings.smoothing)
     total = settings.minutes * 60
-    draws = np.random.default_rng((settings.seed, state.step))
     state.net.train()
     saved = before = time.monotonic()
     recent: list[tuple[float, float]] = []
@@ -183,21 +176,11 @@ def _phase(
         batch: Batch = next(batches)
         for group in state.optimizer.param_groups:
             group["lr"] = settings.rate * _schedule(state.elapsed / total)
-        inputs = as_input(batch.crops)
-        labels = [torch.from_numpy(column) for column in (batch.sex, batch.age, batch.race)]
-        share = 1.0
-        if settings.mixup and state.elapsed < settings.mixup_until * total:
-            # Zhang et al., "mixup", ICLR 2018; the batch is mixed with itself in reverse: its order is random.
-            share = float(draws.beta(settings.mixup, settings.mixup))
-            inputs = inputs.lerp(inputs.flip(0), 1 - share)
-        loss: Any = 0.0
-        outputs = state.net.all_heads(inputs)
-        weights = (1.0, settings.other_heads, settings.other_heads)
-        for output, target, weight in zip(outputs, labels, weights, strict=True):
-            one = losses(output, target)
-            if share < 1:
-                one = share * one + (1 - share) * losses(output, target.flip(0))
-            loss = loss + weight * one
+        sex, age, race = state.net.all_heads(as_input(batch.crops))
+        target = torch.from_numpy(batch.sex)
+        loss = losses(sex, target) + settings.other_heads * (
+            losses(age, torch.from_numpy(batch.age)) + losses(race, torch.from_numpy(batch.race))
+        )
         state.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(state.net.parameters(), 5.0)
@@ -206,8 +189,7 @@ def _phase(
         decay = min(settings.average, (1 + state.step) / (10 + state.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(state.average.parameters()), list(state.net.parameters()), 1 - decay)
-        leading = labels[0] if share >= 0.5 else labels[0].flip(0)
-        recent.append((float(loss.detach()), float((outputs[0].argmax(1) == leading).float().mean())))
+        recent.append((float(loss.detach()), float((sex.argmax(1) == target).float().mean())))
         now = time.monotonic()
         state.elapsed += now - before
         before = now
