@@ -24,8 +24,9 @@ class SnapshotRing:
     """
 
     def __init__(self, directory: Path, keep: int) -> None:
-        # Absolute now: a library may change the working directory of the process later.
-        self._directory = Path(os.path.abspath(directory.expanduser()))  # noqa: PTH100 - no links resolved
+        # Absolute now: a library may change the working directory of the process later. Path.expanduser() would
+        # raise for a user that is not there; such a folder is one warning at the first picture.
+        self._directory = Path(os.path.abspath(os.path.expanduser(directory)))  # noqa: PTH100, PTH111
         self._keep = keep
         self._failing = False
         self._opened = False

@@ -98,6 +98,11 @@ def test_a_folder_that_can_not_be_is_one_warning_and_mends_itself(tmp_path, capl
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
 
 
+def test_the_home_of_a_user_that_is_not_there_does_not_stop_the_service(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    assert SnapshotRing(Path("~nobody-of-this-name/pictures"), 3) is not None
+
+
 def test_a_full_disk_leaves_the_old_pictures_and_no_half(tmp_path, monkeypatch):
     ring = SnapshotRing(tmp_path, 1)
     ring.save(b"old", "old", WALL)
