@@ -206,6 +206,12 @@ class QuietHours(Section):
     """Local time at which the buzzer falls silent, as "22:00"."""
     end: TimeOfDay
 
+    @model_validator(mode="after")
+    def _last(self) -> QuietHours:
+        if self.start == self.end:
+            raise ValueError("they end when they begin; for a buzzer that is always silent: buzzer.enabled: false")
+        return self
+
 
 class ViolationSettings(Section):
     kinds: tuple[Literal["no_mask", "incorrect"], ...] = ("no_mask", "incorrect")

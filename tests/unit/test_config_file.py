@@ -42,6 +42,7 @@ def test_the_commented_example_says_the_defaults() -> None:
         ("\x00", ["not YAML"]),
         ("[" * 5000, ["not YAML", "deeply"]),
         ("device: !!bool x", ["not YAML", "tag"]),
+        ('violations:\n  quiet_hours:\n    - {start: "22:00", end: "22:00"}', ["line 3", "end when they begin"]),
         ("camera:\n  source: true", ["line 2", "camera.source", "true and false"]),
         ("mqtt:\n  port: true", ["line 2", "mqtt.port", "true and false"]),
         ("vision:\n  max_fps: 0.03", ["line 2", "vision.max_fps", "0.2"]),
