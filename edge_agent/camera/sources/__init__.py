@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import stat
 from pathlib import Path
 
@@ -50,7 +51,8 @@ def create(settings: CameraSettings, memory: Memory | None = None) -> Source:
         return V4l2Camera(source, settings, memory)
     path = _path(source)
     # What looks like a file is one, even while it is missing: a disk may be mounted late.
-    like_a_file = bool(path.suffix) or "/" in source
+    # Cameras are called "USB2.0 PC CAMERA", too: what follows that point is no ending of a file's name.
+    like_a_file = "/" in source or re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{1,4}", path.suffix) is not None
     try:
         mode = mode_of(path)
     except CameraError:

@@ -27,6 +27,8 @@ from edge_agent.errors import CameraError
         ("/dev/video2", "V4l2Camera"),
         ("/dev/v4l/by-id/usb-x-video-index0", "V4l2Camera"),
         ("HD Pro Webcam C920", "V4l2Camera"),
+        ("USB2.0 PC CAMERA", "V4l2Camera"),
+        ("clip.mp4", "VideoFile"),
         ("rtsp://10.0.0.4/stream1", "NetworkCamera"),
         ("RTSP://10.0.0.4/stream1", "NetworkCamera"),
         ("http://10.0.0.4/mjpg", "NetworkCamera"),
