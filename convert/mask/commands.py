@@ -46,7 +46,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.set_defaults(run=_train)
 
     average = subparsers.add_parser("average", help="average the weights of checkpoints of one training")
-    average.add_argument("checkpoints", type=Path, nargs="+", metavar="MODEL.keras")
+    average.add_argument("checkpoints", type=Path, nargs="+", metavar="MODEL", help=".keras, or .tflite that ships")
     average.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
     average.set_defaults(run=_average)
 
