@@ -17,9 +17,9 @@ Image = NDArray[np.uint8]
 class Jitter:
     """How far the cut may stray; margins in fractions of the box, chances between 0 and 1."""
 
-    margin_x: tuple[float, float] = (-0.02, 0.28)
-    margin_top: tuple[float, float] = (-0.04, 0.30)
-    margin_bottom: tuple[float, float] = (0.0, 0.45)
+    margin_x: tuple[float, float] = (-0.02, 0.22)
+    margin_top: tuple[float, float] = (-0.04, 0.20)
+    margin_bottom: tuple[float, float] = (0.04, 0.36)
     shift: float = 0.05
     rotation: float = 14.0
     few_pixels: float = 0.35

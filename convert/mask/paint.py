@@ -74,13 +74,6 @@ def mask_under_chin(image: Image, face: Face, rng: np.random.Generator) -> None:
     )
 
 
-def mask_on_forehead(image: Image, face: Face, rng: np.random.Generator) -> None:
-    """A mask pushed up: the whole face is free."""
-    _cover(
-        image, face, rng, top=-rng.uniform(0.9, 1.15), cheek=-rng.uniform(0.7, 0.9), bottom=-rng.uniform(0.1, 0.3)
-    )
-
-
 def hand(image: Image, face: Face, rng: np.random.Generator) -> None:
     """Fingers in the colour of the cheek, over the mouth, the chin or the nose."""
     skin = _skin(image, face)
