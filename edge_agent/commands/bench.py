@@ -39,11 +39,12 @@ def run(options: argparse.Namespace) -> int:
     figures = bench.measure(settings, film, options.frames)
     figures["age_at_buzzer_ms"] = bench.age_at_buzzer(settings, film, seconds=12.0)
     figures.update(bench.start_up(settings, film))
-    ratios = bench.compare(figures, other) if other else {}
+    ratios = None if other is None else bench.compare(figures, other)
     if options.json:
-        print(json.dumps(figures | ({"ratios": ratios} if other else {}), indent=2, ensure_ascii=False))
+        told = figures if ratios is None else figures | {"ratios": ratios}
+        print(json.dumps(told, indent=2, ensure_ascii=False))
     else:
-        _print(figures, ratios if other else None)
+        _print(figures, ratios)
     return 0
 
 

@@ -153,4 +153,3 @@ def _leaves(box: Box, velocity: tuple[float, float], size: tuple[int, int]) -> b
 
 def _centre(box: Box) -> tuple[float, float]:
     return (box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2
-
