@@ -88,13 +88,14 @@ class Networks:
         """Faces of the configured size inside the watched area, boxes in pixels of `image`."""
         begin = time.perf_counter()
         boxes, scores = self._detector.detect(image)
-        self.found = tuple(Box(*box) for box in boxes.tolist())
         self.times.net += self._detector.net_ms
-        if len(boxes):
-            heights = boxes[:, 3] - boxes[:, 1]
-            good = (heights >= self._settings.face.min_size) & (heights <= self._settings.face.max_size)
-            boxes, scores = boxes[good], scores[good]
-        found = [Face(Box(*box), score) for box, score in zip(boxes.tolist(), scores.tolist(), strict=True)]
+        self.found = tuple(Box(*box) for box in boxes.tolist())
+        least, most = self._settings.face.min_size, self._settings.face.max_size
+        found = [
+            Face(box, score)
+            for box, score in zip(self.found, scores.tolist(), strict=True)
+            if least <= box.height <= most
+        ]
         if self._keep is not None:
             found = [face for face in found if self._keep(face.box, image.shape[1], image.shape[0])]
         self.times.faces = _since(begin)

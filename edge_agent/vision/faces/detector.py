@@ -36,10 +36,11 @@ def tidy(boxes: Boxes, scores: Scores, width: int, height: int) -> tuple[Boxes, 
     """Clip boxes [N, 4] to an image's size, drop those that nothing (or less than a pixel) is left of, sort
     by score.
     """
-    boxes = boxes.astype(np.float32, copy=True)
-    np.clip(boxes[:, 0::2], 0, width, out=boxes[:, 0::2])
-    np.clip(boxes[:, 1::2], 0, height, out=boxes[:, 1::2])
-    good = (boxes[:, 2] - boxes[:, 0] >= 1.0) & (boxes[:, 3] - boxes[:, 1] >= 1.0) & np.isfinite(scores)
-    boxes, scores = boxes[good], scores[good].astype(np.float32)
-    order = np.argsort(-scores, kind="stable")
-    return boxes[order], scores[order]
+    if not len(boxes):
+        return boxes.astype(np.float32), scores.astype(np.float32)
+    limits = np.array((width, height, width, height), np.float32)
+    boxes = np.minimum(np.maximum(boxes, np.float32(0)), limits, dtype=np.float32)
+    good = ((boxes[:, 2:] - boxes[:, :2]).min(axis=1) >= 1.0) & np.isfinite(scores)
+    order = (-scores).argsort(kind="stable")
+    order = order[good[order]]
+    return boxes[order], scores[order].astype(np.float32, copy=False)

@@ -81,11 +81,12 @@ def decode(maps: Sequence[NDArray[np.float32]], least_logit: float) -> tuple[Box
     over the prior.
     """
     cells = np.concatenate([level.reshape(5, -1) for level in maps], axis=1)
-    hits = np.flatnonzero(cells[0] > least_logit)
+    (hits,) = (cells[0] > least_logit).nonzero()
     if not hits.size:
         return _NO_BOXES, _NO_SCORES
-    found = cells[:, hits]
-    cell = _grid(tuple(level.shape[2:] for level in maps))[:, hits]
+    # take() and methods: the same as indexing and np.flatnonzero at half the price, for so few numbers.
+    found = cells.take(hits, axis=1)
+    cell = _grid(tuple(level.shape[2:] for level in maps)).take(hits, axis=1)
     centre = cell[:2] + found[1:3] * cell[2]
     half = cell[3] * np.exp(np.minimum(found[3:5], _LARGEST_LOG))
     boxes = np.concatenate((centre - half, centre + half)).T
