@@ -10,7 +10,7 @@ from typing import Any
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
-    """Add ``train``, ``average``, ``to-tflite``, ``evaluate``, ``made-labels`` and ``export-card``."""
+    """Add ``train``, ``average``, ``thin``, ``to-tflite``, ``evaluate``, ``made-labels`` and ``export-card``."""
     train = subparsers.add_parser("train", help="train the mask network on a folder of photos")
     _add_dataset(train)
     train.add_argument("--bare", type=Path, metavar="DIR", help="more faces without a mask, in any folders")
@@ -39,7 +39,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.add_argument("--batch", type=int, default=64, help="faces in a batch (%(default)s)")
     train.add_argument("--rate", type=float, default=4e-4, help="highest learning rate (%(default)s)")
     train.add_argument("--average", type=float, default=0.998, help="momentum of the weight average (%(default)s)")
-    train.add_argument("--teacher", type=Path, metavar="FILE", help="distil from this .keras checkpoint")
+    train.add_argument("--teacher", type=Path, metavar="FILE", help="distil from this .keras or .tflite")
     train.add_argument("--keep-epochs", action="store_true", help="keep the network of each epoch in --out/epochs")
     train.add_argument("--seed", type=int, default=20261122, help="%(default)s")
     train.add_argument("--threads", type=int, default=1, help="cores TensorFlow may use (%(default)s)")
@@ -49,6 +49,17 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     average.add_argument("checkpoints", type=Path, nargs="+", metavar="MODEL", help=".keras, or .tflite that ships")
     average.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
     average.set_defaults(run=_average)
+
+    thin = subparsers.add_parser(
+        "thin", help="cut a smaller network out of a trained one; train it on with --start and --teacher"
+    )
+    thin.add_argument("model", type=Path, metavar="MODEL", help=".keras, or .tflite that ships")
+    _add_dataset(thin)
+    thin.add_argument(
+        "--multiply-adds", type=float, default=20e6, metavar="N", help="of one inference (%(default).0f)"
+    )
+    thin.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
+    thin.set_defaults(run=_thin)
 
     convert = subparsers.add_parser("to-tflite", help="write a checkpoint as int8 TFLite with calibrated outputs")
     convert.add_argument("checkpoint", type=Path, metavar="MODEL.keras")
@@ -148,6 +159,26 @@ def _average(args: argparse.Namespace) -> int:
 
     net.average(args.checkpoints, args.out)
     print(f"{args.out} is the average of {len(args.checkpoints)} checkpoints")
+    return 0
+
+
+def _thin(args: argparse.Namespace) -> int:
+    from convert.mask import faces
+    from convert.needs import need
+
+    need("tensorflow", "keras")
+    from convert.mask import net, thin
+
+    model = net.load(args.model)
+    records = faces.read(args.dataset, args.scenes, minimum_side=40.0)
+    asked = faces.cut(faces.spread(faces.select(records, training=True), 1500), int(model.input_shape[1]))
+    small = thin.thin(model, asked.crops, asked.labels, args.multiply_adds)
+    args.out.parent.mkdir(parents=True, exist_ok=True)
+    small.save(args.out)
+    print(
+        f"{args.out}: {thin.work(small) / 1e6:.1f} of {thin.work(model) / 1e6:.1f} million multiply–adds; next: "
+        f"python -m convert train --start {args.out} --teacher {args.model} …"
+    )
     return 0
 
 

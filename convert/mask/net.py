@@ -6,7 +6,7 @@ the pooling keeps its dimensions and a 1 x 1 convolution gives the three logits.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +21,7 @@ from convert.mask.records import LABELS
 #: The input's scale and zero point: raw uint8 RGB is the quantised input, nothing is computed before it.
 INPUT_SCALE = 1 / 127.5
 INPUT_ZERO_POINT = 127
-_CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
+CONVOLUTIONS = (keras.layers.Conv2D, keras.layers.DepthwiseConv2D)
 
 
 def as_input(rgb: NDArray[np.uint8]) -> NDArray[np.float32]:
@@ -68,7 +68,7 @@ def without_batch_norm(model: keras.Model) -> keras.Model:
         if isinstance(layer, keras.layers.BatchNormalization):
             return keras.layers.Identity(name=layer.name)
         config = layer.get_config()
-        if isinstance(layer, _CONVOLUTIONS):
+        if isinstance(layer, CONVOLUTIONS):
             config["use_bias"] = True
         return type(layer).from_config(config)
 
@@ -95,16 +95,32 @@ def from_tflite(path: Path) -> keras.Model:
         ConvertError: the file is no network of this family.
     """
     kernels = graph.convolutions(path)
-    wanted = [shape for shape, _, _ in kernels]
-    size = graph.input_size(path)
-    for alpha in shapes.WIDTHS:
-        model = build(size, alpha, None)
-        layers = [layer for layer in model.layers if isinstance(layer, _CONVOLUTIONS)]
-        if [tuple(layer.kernel.shape) for layer in layers] == wanted:
+    whole = build(graph.input_size(path), 1.0, None)
+    names = [layer.name for layer in whole.layers if isinstance(layer, CONVOLUTIONS)]
+    # Whatever its width, and if it was made thinner: the blocks and their order are the same.
+    if len(names) == len(kernels):
+        model = with_filters(whole, {name: shape[-1] for name, (shape, _, _) in zip(names, kernels, strict=True)})
+        layers = [model.get_layer(name) for name in names]
+        if [tuple(layer.kernel.shape) for layer in layers] == [shape for shape, _, _ in kernels]:
             for layer, (_, kernel, bias) in zip(layers, kernels, strict=True):
                 layer.set_weights([kernel, bias])
             return model
     raise ConvertError(f"{path} is no MobileNetV2 that this program made")
+
+
+def with_filters(model: keras.Model, filters: Mapping[str, int]) -> keras.Model:
+    """A network of the same layers, untrained, in which the convolutions named have that many filters.
+
+    Those that filter each channel by itself have as many as they are given, and need no mention.
+    """
+
+    def clone(layer: Any) -> Any:
+        config = layer.get_config()
+        if layer.name in filters and not isinstance(layer, keras.layers.DepthwiseConv2D):
+            config["filters"] = filters[layer.name]
+        return type(layer).from_config(config)
+
+    return keras.models.clone_model(model, clone_function=clone)
 
 
 def load(path: Path) -> keras.Model:

@@ -90,15 +90,22 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
 class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Takes doubtful labels out: where the averaged net is sure of another class.
 
-    That is after some epochs, or at once when a trained network is trained on.
+    That is after some epochs, or at once when a trained network is trained on; a teacher is asked in its place.
 
     Only bare and incorrect faces of scenes and incorrect singles are asked; the other labels were checked by eye.
     """
 
     def __init__(
-        self, batches: Batches, patches: PatchSet, indices: list[int], settings: Settings, out: Path
+        self,
+        batches: Batches,
+        patches: PatchSet,
+        indices: list[int],
+        settings: Settings,
+        out: Path,
+        teacher: keras.Model | None = None,
     ) -> None:
         super().__init__()
+        self._teacher = teacher
         self._batches = batches
         self._patches = patches
         self._asked = [
@@ -113,7 +120,7 @@ class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._out.is_file():
             self._batches.sampler.forget(json.loads(self._out.read_text()))
-        elif self._settings.start is not None:
+        elif self._settings.start is not None or self._teacher is not None:
             self._clean()
 
     def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -127,7 +134,8 @@ class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
         if not self._asked:
             return
         crops = central_crops(self._patches, self._asked, self._settings.size)
-        scores = tf.nn.softmax(self.model.predict(net.as_input(crops), batch_size=128, verbose=0)).numpy()
+        asked = self._teacher or self.model
+        scores = tf.nn.softmax(asked.predict(net.as_input(crops), batch_size=128, verbose=0)).numpy()
         labels = np.array([self._patches[index].label for index in self._asked])
         scores[np.arange(len(labels)), labels] = 0
         sure = scores.max(axis=1) > self._settings.doubt
@@ -227,7 +235,7 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
             keras.callbacks.ModelCheckpoint(out / "model.keras"),
             *_kept(out, settings),
             keras.callbacks.CSVLogger(out / "history.csv", append=True),
-            Cleaning(batches, patches, training, settings, out),
+            Cleaning(batches, patches, training, settings, out, networks.teacher),
         ],
     )
     return model

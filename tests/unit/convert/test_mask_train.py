@@ -117,6 +117,48 @@ def test_training_goes_on_from_a_file_that_ships(trained: Path, tmp_path: Path) 
     assert (tmp_path / "model.keras").is_file()
 
 
+def test_a_thinner_network_learns_from_the_whole_one(
+    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    from convert.mask import net, thin
+
+    whole, small = trained / "run/model.keras", tmp_path / "small.keras"
+    data = ["--dataset", str(trained / "mask"), "--scenes", str(trained / "scenes")]
+    budget = thin.work(net.load(whole)) * 0.6
+    command = ["thin", str(whole), *data, "--multiply-adds", str(budget), "--out", str(small)]
+    assert main(command) == 0
+    assert 0.8 * budget < thin.work(net.load(small)) <= budget
+    command[command.index("--multiply-adds") + 1] = "1000"
+    assert main(command) == 2
+    assert "too few" in capsys.readouterr().err
+
+    command = [*_train(trained, epochs=1), "--start", str(small), "--teacher", str(whole)]
+    command[command.index("--out") + 1] = str(tmp_path / "run")
+    assert main(command) == 0
+    shipped = tmp_path / "small.tflite"
+    assert main(["to-tflite", str(tmp_path / "run/model.keras"), *data, "--out", str(shipped)]) == 0
+    assert graph.multiply_adds(shipped) == thin.work(net.load(small))
+    assert thin.work(net.from_tflite(shipped)) == thin.work(net.load(small))
+
+
+def test_channels_that_nothing_reads_are_the_first_to_go() -> None:
+    from convert.mask import net, thin
+    from convert.mask.made import made_crops
+
+    model = net.build(32, 0.35, None)
+    dead = {block.widen: np.arange(0, block.channels, 2) for block in thin.widenings(model)}
+    for block in thin.widenings(model):
+        reader = model.get_layer(block.narrow)
+        kernel, bias = reader.get_weights()
+        kernel[:, :, dead[block.widen]] = 0
+        reader.set_weights([kernel, bias])
+    crops = made_crops(32, 20)
+    small = thin.thin(model, crops, np.arange(20) % 3, thin.work(model) * 0.75)
+    assert thin.work(small) < thin.work(model)
+    image = net.as_input(crops)
+    np.testing.assert_allclose(model.predict(image, verbose=0), small.predict(image, verbose=0), atol=1e-4)
+
+
 def test_batch_norm_is_folded_without_a_trace() -> None:
     import keras
 
