@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from convert import images
 from convert.gender.masks import paint_mask
-from convert.gender.records import Faces
+from convert.gender.records import Faces, Other
 from edge_agent.vision.crops import CropMargins, face_crop
 
 #: FairFace's photos end at the brow and the chin, so there is nothing to see above and below the box; beside it
@@ -20,9 +21,15 @@ MARGINS = CropMargins(x=0.15, top=0.0, bottom=0.0)
 _SMALLEST = 24
 
 
+#: The label of a face that has none: what PyTorch's cross entropy leaves out.
+UNKNOWN = -100
+#: Of a batch, if there are such faces.
+_OTHERS_SHARE = 0.25
+
+
 @dataclass(frozen=True)
 class Batch:
-    """Crops with their labels, ``n`` of each."""
+    """Crops with their labels, ``n`` of each; ``UNKNOWN`` where there is none."""
 
     crops: NDArray[np.uint8]
     """``(n, size, size, 3)`` RGB."""
@@ -32,22 +39,39 @@ class Batch:
 
 
 def training_batches(
-    faces: Faces, indices: NDArray[np.int64], size: int, batch: int, rng: np.random.Generator
+    faces: Faces,
+    indices: NDArray[np.int64],
+    size: int,
+    batch: int,
+    rng: np.random.Generator,
+    others: Sequence[Other] = (),
 ) -> Iterator[Batch]:
-    """Endless batches of degraded crops, every second face masked; each face once per round."""
+    """Endless batches of degraded crops, every second face masked; each face once per round.
+
+    If there are ``others``, faces without a label, each fourth crop is of one of them, as it is.
+
+    Raises:
+        ConvertError: a photo of the others cannot be read.
+    """
     waiting: list[int] = []
+    known = batch - int(batch * _OTHERS_SHARE) if others else batch
     while True:
-        while len(waiting) < batch:
+        while len(waiting) < known:
             waiting.extend(rng.permutation(indices).tolist())
-        chosen = np.array(waiting[:batch])
-        del waiting[:batch]
+        chosen = np.array(waiting[:known])
+        del waiting[:known]
         crops = np.empty((batch, size, size, 3), np.uint8)
         for row, index in enumerate(chosen):
             image = np.array(faces.pixels[index])
             if rng.random() < 0.5:
                 image = worn(faces, int(index), rng)
             crops[row] = degraded_crop(image, faces.boxes[index], size, rng)
-        yield Batch(crops, faces.sex[chosen], faces.age[chosen], faces.race[chosen])
+        for row in range(known, batch):
+            other = others[int(rng.integers(len(others)))]
+            crops[row] = degraded_crop(images.read(other.path), np.array(other.box, np.float32), size, rng)
+        unknown = np.full(batch - known, UNKNOWN)
+        sex, age, race = (np.concatenate((of[chosen], unknown)) for of in (faces.sex, faces.age, faces.race))
+        yield Batch(crops, sex, age, race)
 
 
 def plain_crops(

@@ -16,8 +16,15 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train = subparsers.add_parser("train-gender", help="train the gender network on FairFace photos")
     _add_data(train)
     train.add_argument("--weights", type=Path, metavar="FILE",
-                       help="to start from: Keras' MobileNetV2 (alpha 1.0, no top) ImageNet weights, .h5, or a "
-                       "network that was exported, .caffemodel")
+                       help="to start from: Keras' MobileNetV2 (alpha 1.0, no top) ImageNet weights, .h5; a "
+                       "network that was exported, .caffemodel, or trained, .pt; with --large FaceRes, "
+                       "models/faceres.json of the npm package @vladmandic/human")
+    train.add_argument("--large", action="store_true",
+                       help="train a larger network, to learn from as a --teacher; it does not ship")
+    train.add_argument("--teacher", type=Path, action="append", default=[], metavar="FILE", dest="teachers",
+                       help="learn from what this network says, .pt or .caffemodel; may be given several times")
+    train.add_argument("--bfloat16", action="store_true",
+                       help="multiply in 16 bits: faster on a processor with AMX only")
     train.add_argument("--out", type=Path, required=True, metavar="DIR",
                        help="folder for checkpoints and history.csv; training goes on where it stopped")
     train.add_argument("--minutes", type=float, default=25.0, help="time to train in all (default: %(default)s)")
@@ -67,7 +74,8 @@ def _train(args: argparse.Namespace) -> int:
     from convert.gender.train import Settings, train
 
     settings = Settings(minutes=args.minutes, rate=args.rate, seed=args.seed, threads=args.threads,
-                        small_part=args.small_part)
+                        small_part=args.small_part, large=args.large, teachers=tuple(args.teachers),
+                        bfloat16=args.bfloat16)
     print(train(args.dataset, args.cache, args.weights, args.out, settings))
     return 0
 

@@ -45,32 +45,32 @@ class Block(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
         return x + y if self.residual else y
 
 
-class GenderNet(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
-    """Crops in, logits out.
+class Classifier(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
+    """A body, and three questions to the features it makes of a face.
 
-    Input: ``(n, 3, 93, 93)`` float, BGR, ``value / 127.5 - 1``. Output: logits ``(n, 2)``, male and female.
     While training, age and race are asked of the same features: twenty thousand faces teach more when each says
     more than one bit. Neither is exported.
     """
 
-    def __init__(self, dropout: float = 0.2) -> None:
+    size: int
+    """Side of the crops it is made for, pixels."""
+    body: nn.Module
+
+    def __init__(self, features: int, dropout: float) -> None:
         super().__init__()
-        layers: list[nn.Module] = [nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU6(inplace=True)]
-        channels = 32
-        for expansion, outputs, repeats, stride in _STAGES:
-            for index in range(repeats):
-                layers.append(Block(channels, outputs, stride if index == 0 else 1, expansion))
-                channels = outputs
-        layers += [nn.Conv2d(channels, _FEATURES, 1), nn.ReLU6(inplace=True)]
-        self.body = nn.Sequential(*layers)
         self.pool = nn.AdaptiveAvgPool2d(1)
         self.dropout = nn.Dropout(dropout)
-        self.sex = nn.Linear(_FEATURES, len(SEXES))
-        self.age = nn.Linear(_FEATURES, len(AGES))
-        self.race = nn.Linear(_FEATURES, len(RACES))
+        self.sex = nn.Linear(features, len(SEXES))
+        self.age = nn.Linear(features, len(AGES))
+        self.race = nn.Linear(features, len(RACES))
+
+    @staticmethod
+    def prepare(crops_rgb: NDArray[np.uint8]) -> torch.Tensor:
+        """Crops ``(n, side, side, 3)`` RGB uint8 as the network's input, float32, channels last in memory."""
+        raise NotImplementedError
 
     def features(self, x: torch.Tensor) -> torch.Tensor:
-        """``(n, 960)``: what the three heads read."""
+        """``(n, features)``: what the three heads read."""
         return torch.flatten(self.pool(self.body(x)), 1)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
@@ -80,6 +80,31 @@ class GenderNet(nn.Module):  # type: ignore[misc]  # torch is not followed by my
         """Logits of sex, age and race, for training."""
         features = self.dropout(self.features(x))
         return self.sex(features), self.age(features), self.race(features)
+
+
+class GenderNet(Classifier):
+    """Crops in, logits out.
+
+    Input: ``(n, 3, 93, 93)`` float, BGR, ``value / 127.5 - 1``. Output: logits ``(n, 2)``, male and female.
+    """
+
+    size = INPUT_SIZE
+
+    def __init__(self, dropout: float = 0.2) -> None:
+        super().__init__(_FEATURES, dropout)
+        layers: list[nn.Module] = [nn.Conv2d(3, 32, 3, 2, 1), nn.ReLU6(inplace=True)]
+        channels = 32
+        for expansion, outputs, repeats, stride in _STAGES:
+            for index in range(repeats):
+                layers.append(Block(channels, outputs, stride if index == 0 else 1, expansion))
+                channels = outputs
+        layers += [nn.Conv2d(channels, _FEATURES, 1), nn.ReLU6(inplace=True)]
+        self.body = nn.Sequential(*layers)
+
+    @staticmethod
+    def prepare(crops_rgb: NDArray[np.uint8]) -> torch.Tensor:
+        """See :meth:`Classifier.prepare`."""
+        return as_input(crops_rgb)
 
 
 def as_input(crops_rgb: NDArray[np.uint8]) -> torch.Tensor:

@@ -62,6 +62,40 @@ class Faces:
         return np.flatnonzero((self.bucket >= low) & (self.bucket < high))
 
 
+@dataclass(frozen=True)
+class Other:
+    """A face of which nothing is known, in a photo that is read when it is needed."""
+
+    path: Path
+    box: tuple[float, float, float, float]
+    """x1, y1, x2, y2 in pixels."""
+
+
+def other_faces(dataset: Path, least: float = 40.0) -> list[Other]:
+    """The faces in photos of the dataset that are not those of :func:`load_faces`, many of them really masked.
+
+    Args:
+        dataset: folder with ``faces.jsonl``.
+        least: width of the narrowest face taken, pixels.
+
+    Raises:
+        ConvertError: ``faces.jsonl`` is missing or damaged.
+    """
+    path = dataset / "faces.jsonl"
+    found = []
+    for number, entry in tables.lines(path):
+        try:
+            if entry["file"].startswith("gender/"):
+                continue
+            for face in entry["faces"]:
+                x1, y1, x2, y2 = (float(value) for value in face["box"])
+                if x2 - x1 >= least and y2 - y1 >= least:
+                    found.append(Other(dataset / entry["file"], (x1, y1, x2, y2)))
+        except (AttributeError, KeyError, TypeError, ValueError) as error:
+            raise ConvertError(f"{path}, line {number}: not the faces of a photo ({error!r})") from error
+    return found
+
+
 def load_faces(dataset: Path, cache: Path) -> Faces:
     """Read the gender photos of a dataset folder, decoding them into ``cache`` the first time.
 

@@ -6,7 +6,7 @@ import copy
 import logging
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -16,14 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
+from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
-from convert.caffe import load_caffe
 from convert.errors import ConvertError
 from convert.gender.augment import Batch, plain_crops, training_batches
-from convert.gender.network import INPUT_SIZE, GenderNet, as_input, load_imagenet
+from convert.gender.network import Classifier, GenderNet, load_imagenet
 from convert.gender.progress import REPORT_EVERY, History, Progress
-from convert.gender.records import Faces, load_faces
+from convert.gender.records import Faces, Other, load_faces, other_faces
+from convert.gender.teacher import FaceNet, Teachers, load_faceres, opened, scaled
 
 _log = logging.getLogger(__name__)
 _CHECKPOINT_EVERY = 120.0
@@ -49,15 +50,24 @@ class Settings:
     """Small crops for this part of the time: three times as many faces are seen in it."""
     seed: int = 1
     threads: int = 1
+    large: bool = False
+    """Train a teacher, :class:`FaceNet`, instead of the network that ships."""
+    teachers: tuple[Path, ...] = ()
+    teacher_share: float = 0.7
+    """What the teachers say counts for so much, the label for the rest. With teachers, faces without a label
+    are learnt from, too."""
+    bfloat16: bool = False
+    """Multiply in 16 bits: twice as fast on a processor that has units for it (AMX), slower on others."""
 
 
 class _Stream(IterableDataset):  # type: ignore[misc]  # torch is not followed by mypy
-    def __init__(self, faces: Faces, size: int, batch: int, seed: int) -> None:
+    def __init__(self, faces: Faces, size: int, batch: int, seed: int, others: Sequence[Other]) -> None:
         self._arguments = (faces, faces.split("train"), size, batch)
         self._seed = seed
+        self._others = others
 
     def __iter__(self) -> Iterator[Batch]:
-        return training_batches(*self._arguments, np.random.default_rng(self._seed))
+        return training_batches(*self._arguments, np.random.default_rng(self._seed), self._others)
 
 
 class _State:
@@ -65,12 +75,7 @@ class _State:
 
     def __init__(self, weights: Path | None, settings: Settings) -> None:
         torch.manual_seed(settings.seed)
-        self.net = GenderNet()
-        if weights is not None and weights.suffix == ".caffemodel":
-            load_caffe(nn.Sequential(self.net.body, self.net.pool, nn.Flatten(1), self.net.sex), weights)
-        elif weights is not None:
-            load_imagenet(self.net, weights)
-        self.net = self.net.to(memory_format=torch.channels_last)
+        self.net = _built(weights, large=settings.large).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.net).eval()
         decayed = [p for p in self.net.parameters() if p.ndim > 1]
         plain = [p for p in self.net.parameters() if p.ndim <= 1]
@@ -98,20 +103,39 @@ class _State:
             raise ConvertError(f"{path} is not a checkpoint of this network; choose an empty --out") from error
 
 
+def _built(weights: Path | None, *, large: bool) -> Classifier:
+    """A network with the weights to start from in it."""
+    net: Classifier = FaceNet() if large else GenderNet()
+    if weights is None:
+        return net
+    if weights.suffix == ".h5" and isinstance(net, GenderNet):
+        load_imagenet(net, weights)
+    elif weights.suffix == ".json" and isinstance(net, FaceNet):
+        load_faceres(net, weights)
+    else:
+        before = opened(weights)
+        if type(before) is not type(net):
+            raise ConvertError(f"{weights} is the {'small' if large else 'large'} network; see --large")
+        return before
+    return net
+
+
 def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings: Settings) -> Path:
     """Train, or go on from the checkpoint in ``out``.
 
     Args:
         dataset, cache: folders for :func:`convert.gender.records.load_faces`.
-        weights: Keras' ImageNet weights to start from, or a .caffemodel that was exported; None starts from chance.
+        weights: to start from: Keras' ImageNet weights (.h5; for the large network FaceRes, .json), a .pt of an
+            earlier training, or a .caffemodel that was exported; None starts from chance.
         out: folder for ``checkpoint.pt``, ``history.csv`` (seconds, step, size, loss, right) and the result.
         settings: how to train.
 
     Returns:
-        The result, ``out/gender_net.pt``: the averaged weights as a state dict of :class:`GenderNet`.
+        The result, ``out/gender_net.pt``: the averaged weights as a state dict of the network.
 
     Raises:
-        ConvertError: the dataset, the weights or the checkpoint can't be used, or nothing is left to train.
+        ConvertError: the dataset, the weights, a teacher or the checkpoint can't be used, or nothing is left to
+            train.
     """
     torch.set_num_threads(settings.threads)
     # OpenCV's pool of threads does not survive the fork that makes the process which cuts faces: it would hang.
@@ -122,11 +146,15 @@ def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings:
     total = settings.minutes * 60
     # Before the photos are decoded, which takes minutes the first time.
     state = _begun(checkpoint, result, weights, settings)
+    teachers = Teachers(settings.teachers)
+    others = other_faces(dataset) if teachers else []
     faces = load_faces(dataset, cache)
     with Progress(total) as progress, History(out / "history.csv") as history:
-        for size, end in ((settings.small_size, settings.small_part), (INPUT_SIZE, 1.0)):
+        for size, end in ((settings.small_size, settings.small_part), (state.net.size, 1.0)):
             if state.elapsed < end * total:
-                _phase(state, faces, size, end * total, settings, checkpoint, history, progress)
+                seed = settings.seed * 1_000_003 + state.step
+                stream = _Stream(faces, max(size, teachers.size), settings.batch, seed, others)
+                _phase(state, stream, teachers, size, end * total, settings, checkpoint, history, progress)
                 _log.info("%d px done: %s", size, _validate(state.average, faces))
     torch.save(state.average.state_dict(), result)
     return result
@@ -154,7 +182,8 @@ def _begun(checkpoint: Path, result: Path, weights: Path | None, settings: Setti
 
 def _phase(
     state: _State,
-    faces: Faces,
+    stream: _Stream,
+    teachers: Teachers,
     size: int,
     until: float,
     settings: Settings,
@@ -163,7 +192,6 @@ def _phase(
     progress: Progress,
 ) -> None:
     """Train on crops of one size until ``state.elapsed`` reaches ``until`` seconds."""
-    stream = _Stream(faces, size, settings.batch, settings.seed * 1_000_003 + state.step)
     # One process cuts faces ahead of those that train.
     batches = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=8, collate_fn=_untouched))
     losses = nn.CrossEntropyLoss(label_smoothing=settings.smoothing)
@@ -175,9 +203,16 @@ def _phase(
         batch: Batch = next(batches)
         for group in state.optimizer.param_groups:
             group["lr"] = settings.rate * _schedule(state.elapsed / total)
-        sex, age, race = state.net.all_heads(as_input(batch.crops))
+        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+            answers = state.net.all_heads(state.net.prepare(scaled(batch.crops, size)))
+            told = teachers.tell(batch.crops) if teachers else None
+        sex, age, race = (answer.float() for answer in answers)
         target = torch.from_numpy(batch.sex)
-        loss = losses(sex, target) + settings.other_heads * (
+        loss = losses(sex, target)
+        if told is not None:
+            share = settings.teacher_share
+            loss = share * functional.cross_entropy(sex, told) + (1 - share) * loss
+        loss = loss + settings.other_heads * (
             losses(age, torch.from_numpy(batch.age)) + losses(race, torch.from_numpy(batch.race))
         )
         state.optimizer.zero_grad()
@@ -188,7 +223,8 @@ def _phase(
         decay = min(settings.average, (1 + state.step) / (10 + state.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(state.average.parameters()), list(state.net.parameters()), 1 - decay)
-        recent.append((float(loss.detach()), float((sex.argmax(1) == target).float().mean())))
+        known = target >= 0
+        recent.append((float(loss.detach()), float((sex.argmax(1) == target)[known].float().mean())))
         now = time.monotonic()
         state.elapsed += now - before
         before = now
@@ -216,19 +252,21 @@ def _schedule(progress: float) -> float:
     return 0.5 * (1 + math.cos(math.pi * min((progress - warm) / (1 - warm), 1.0)))
 
 
-def _validate(net: GenderNet, faces: Faces) -> str:
+def _validate(net: Classifier, faces: Faces) -> str:
     """Accuracy on the calibration split, bare and masked, for the log."""
     indices = faces.split("calibration")
+    if not len(indices):
+        return "no face in the calibration split"
     rights = []
     for masked in (False, True):
-        scores = predict(net, plain_crops(faces, indices, INPUT_SIZE, masked=masked))
+        scores = predict(net, plain_crops(faces, indices, net.size, masked=masked))
         rights.append(float((scores.argmax(axis=1) == faces.sex[indices]).mean()))
     return f"calibration split right: bare {rights[0]:.3f}, masked {rights[1]:.3f}"
 
 
-def predict(net: GenderNet, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+def predict(net: Classifier, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
     """Probabilities ``(n, 2)``, male and female, of RGB uint8 crops ``(n, size, size, 3)``."""
     net.eval()
     with torch.inference_mode():
-        parts = [torch.softmax(net(as_input(crops[i : i + 64])), 1).numpy() for i in range(0, len(crops), 64)]
+        parts = [torch.softmax(net(net.prepare(crops[i : i + 64])), 1).numpy() for i in range(0, len(crops), 64)]
     return np.concatenate(parts)
