@@ -199,6 +199,7 @@ class Agent:
         judgement = health.assess(
             camera="paused" if paused and camera.state == "ok" else camera.state,
             frame_age=figures.frame_age,
+            late=figures.late,
             worker_alive=self._worker.is_alive(),
             broker_connected=mqtt.connected if mqtt else None,
             broker_reason=mqtt.reason if mqtt else None,

@@ -107,6 +107,7 @@ class Worker(threading.Thread):
         self._watching = True
         if self._live and time.monotonic() - frame.captured_at > self._max_age:
             self.stale += 1
+            self._statistics.frame_too_old(frame.captured_at)
             self._watchdog.worker_alive()
             self._pass_time()
             return

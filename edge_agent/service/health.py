@@ -37,6 +37,7 @@ def assess(
     camera: str,
     frame_age: float | None = None,
     frame_age_limit: float = 10.0,
+    late: float | None = None,
     worker_alive: bool = True,
     broker_connected: bool | None = None,
     broker_reason: str | None = None,
@@ -49,6 +50,7 @@ def assess(
     """Judge the service from what its rooms say; None means unknown or switched off, and is no fault.
 
     `camera`: state word of the camera room; `frame_age` and its limit: seconds since the newest frame;
+    `late`: seconds, if frames come, but all of them too old to be looked at;
     `broker_reason`: what the connection says is wrong; `outbox_alarm`: what is wrong with the outbox;
     `temperature`: degrees Celsius; `throttled`: what the board holds back now, e.g. `under-voltage`.
     """
@@ -62,6 +64,8 @@ def assess(
         degraded.append(_CAMERA_DEGRADED[camera])
     elif frame_age is not None and frame_age > frame_age_limit:
         failed.append(f"the newest frame is {frame_age:.0f} s old")
+    elif late is not None:
+        failed.append(f"frames come {late:.1f} s late, too old to be looked at")
     if broker_connected is False:
         why = f" ({broker_reason})" if broker_reason else ""
         degraded.append(f"no connection to the broker: events wait in the outbox{why}")

@@ -115,6 +115,9 @@ def test_a_stale_frame_is_not_looked_at() -> None:
     rig.put(1, age=5.0)
     until(lambda: rig.worker.stale == 1)
     until(lambda: rig.chain.idled == 1)  # who was in view may leave meanwhile
+    figures = rig.statistics.snapshot()
+    assert figures.late is not None  # so that the governor and the health hear of it
+    assert figures.late >= 5
     rig.put(2)
     rig.finish()
     assert rig.chain.seen == [2]

@@ -43,6 +43,7 @@ def test_people_are_watched_but_something_is_amiss(facts: dict[str, Any], word: 
         {"camera": "ended"},
         {"worker_alive": False},
         {"frame_age": 10.5},
+        {"late": 1.5},
     ],
 )
 def test_nobody_is_watched(facts: dict[str, Any]) -> None:

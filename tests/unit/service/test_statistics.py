@@ -119,3 +119,16 @@ def test_threads_lose_no_count() -> None:
         thread.join()
     figures = statistics.snapshot()
     assert (figures.captured, figures.today) == (8000, {"no_mask": 8000})
+
+
+def test_frames_that_are_all_too_old_are_told(statistics: Statistics, time: Time) -> None:
+    assert statistics.snapshot().late is None
+    for _ in range(20):
+        statistics.frame_too_old(time.monotonic - 1.5)
+        time.monotonic += 0.1
+    assert statistics.snapshot().late == pytest.approx(1.5)
+    assert statistics.snapshot().latency_ms == pytest.approx(1500)
+    statistics.frame_processed(captured_at=time.monotonic - 0.1)  # one in time, and somebody is watched again
+    assert statistics.snapshot().late is None
+    time.monotonic += WINDOW + 2
+    assert statistics.snapshot().late is None  # none comes at all: that is for the camera to say
