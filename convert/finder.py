@@ -36,3 +36,18 @@ class Finder:
         areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         x1, y1, x2, y2 = (float(value) for value in boxes[int(areas.argmax())])
         return x1, y1, x2, y2
+
+    def near(
+        self, image: NDArray[np.uint8], box: NDArray[np.float32], overlap: float
+    ) -> NDArray[np.float32] | None:
+        """The box ``(4,)`` of the face that a known ``box`` is of: of those that overlap it by ``overlap`` (IoU)
+        the one that does most; None if there is none."""
+        boxes, _ = self._detector.detect(image)
+        if not len(boxes):
+            return None
+        sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
+        common = np.maximum(sides, 0).prod(axis=1)
+        areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
+        shares = common / (areas - common)
+        best = int(shares.argmax())
+        return boxes[best] if shares[best] >= overlap else None

@@ -53,3 +53,9 @@ def _lines(report: Report) -> Iterator[str]:
         for kind, gap in condition.gaps.items():
             yield f"* Largest gap in accuracy by {kind}: {gap.gap}, {gap.best} over {gap.worst}."
         yield f"* Expected calibration error: {condition.calibration:.3f}."
+    if report.device:
+        yield from ("", "### Cut where the device's own face net sees them", "")
+        yield "| faces | right, all counted | coverage | right among answered |"
+        yield "| --- | --- | --- | --- |"
+        for row in report.device:
+            yield f"| {row.name} ({row.right.count}) | {row.right} | {row.coverage} | {row.right_answered} |"

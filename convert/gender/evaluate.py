@@ -42,6 +42,8 @@ class Report:
     speed: dict[str, float] | None
     faces: str = "held-out faces"
     """What was measured on, for the headings."""
+    device: tuple[Row, ...] = ()
+    """The bare and the masked ones again, cut where the device's own face net sees them."""
 
     def as_dict(self) -> dict[str, Any]:
         """For JSON."""
@@ -49,6 +51,7 @@ class Report:
             "model": self.model,
             "threshold": self.threshold,
             "conditions": {condition.name: _condition(condition) for condition in self.conditions},
+            "device_boxes": {entry.name: _row(entry) for entry in self.device},
             "speed": None if self.speed is None else {name: round(v, 4) for name, v in self.speed.items()},
         }
 
@@ -70,7 +73,11 @@ def evaluate(
         gaps = {kind: largest_gap(right, members[kind]) for kind in ("gender", "race", "age")}
         error = calibration_error(sure.astype(np.float32), right)
         conditions.append(Condition(name, rows, gaps, error, right, sure))
-    return Report(model, threshold, tuple(conditions), speed)
+    device = []
+    for name in ("bare", "masked"):
+        scores = male_scores(classifier, faces, indices, masked=name == "masked", device=True)
+        device.append(row(name, *right_and_sure(scores, faces.sex[indices]), threshold))
+    return Report(model, threshold, tuple(conditions), speed, device=tuple(device))
 
 
 def show(report: Report, console: Console) -> None:
@@ -90,6 +97,11 @@ def show(report: Report, console: Console) -> None:
         for kind, gap in condition.gaps.items():
             console.print(f"largest gap by {kind}: {gap.gap} ({gap.best} over {gap.worst})")
         console.print(f"expected calibration error: {condition.calibration:.3f}")
+    for entry in report.device:
+        console.print(
+            f"cut where the device's face net sees them, {entry.name}: right {entry.right}, "
+            f"coverage {entry.coverage}, right among answered {entry.right_answered}"
+        )
     if report.speed is not None:
         console.print(
             "{ms:.2f} ms a face on one core; Levi and Hassner's network {levi_hassner_ms:.2f} ms: "
@@ -98,18 +110,16 @@ def show(report: Report, console: Console) -> None:
 
 
 def _condition(condition: Condition) -> dict[str, Any]:
-    rows = {
-        kind: {
-            entry.name: {
-                "right": entry.right.as_dict(),
-                "coverage": entry.coverage.as_dict(),
-                "right_answered": entry.right_answered.as_dict(),
-            }
-            for entry in rows
-        }
-        for kind, rows in condition.rows.items()
-    }
+    rows = {kind: {entry.name: _row(entry) for entry in rows} for kind, rows in condition.rows.items()}
     gaps = {
         kind: {"best": gap.best, "worst": gap.worst, **gap.gap.as_dict()} for kind, gap in condition.gaps.items()
     }
     return {"groups": rows, "largest_gaps": gaps, "calibration_error": round(condition.calibration, 4)}
+
+
+def _row(entry: Row) -> dict[str, Any]:
+    return {
+        "right": entry.right.as_dict(),
+        "coverage": entry.coverage.as_dict(),
+        "right_answered": entry.right_answered.as_dict(),
+    }

@@ -70,9 +70,9 @@ def contract() -> ModelEntry:
 def export_gender(weights: Path, faces: Faces, out: Path, *, wanted: float) -> Exported:
     """Write ``gender_net.prototxt`` and ``gender_net.caffemodel``.
 
-    The temperature that makes probabilities honest is found on the calibration split, half of it masked, and
-    divided into the last layer, so that any reader of the files gets calibrated answers. The threshold is then
-    found on the same split with the written files.
+    The temperature that makes probabilities honest is found on the calibration split, half of it masked, cut at
+    the boxes the photos came with and at the device's own. It is divided into the last layer, so that any reader of
+    the files gets calibrated answers. The threshold is then found on the same crops with the written files.
 
     Args:
         weights: state dict of :class:`GenderNet`, from training.
@@ -93,8 +93,9 @@ def export_gender(weights: Path, faces: Faces, out: Path, *, wanted: float) -> E
         raise ConvertError(f"{weights} holds no weights of this network: {reason}") from error
     net.eval()
     indices = faces.split("calibration")
-    sex = np.tile(faces.sex[indices], 2)
-    crops = np.concatenate([plain_crops(faces, indices, INPUT_SIZE, masked=masked) for masked in (False, True)])
+    views = [{"masked": masked, "device": device} for masked in (False, True) for device in (False, True)]
+    sex = np.tile(faces.sex[indices], len(views))
+    crops = np.concatenate([plain_crops(faces, indices, INPUT_SIZE, **view) for view in views])
     temperature = fit_temperature(_logits(net, crops), sex)
     with torch.no_grad():
         net.sex.weight.div_(temperature)
@@ -108,7 +109,7 @@ def export_gender(weights: Path, faces: Faces, out: Path, *, wanted: float) -> E
     if difference > _TOLERATED:
         raise ConvertError(f"OpenCV's answer differs from PyTorch's by {difference:.4f}")
     classifier = GenderClassifier(prototxt, caffemodel, contract(), backend="cpu")
-    scores = [male_scores(classifier, faces, indices, masked=masked) for masked in (False, True)]
+    scores = [male_scores(classifier, faces, indices, **view) for view in views]
     threshold = threshold_for(*right_and_sure(np.concatenate(scores), sex), wanted)
     return Exported(prototxt, caffemodel, temperature, threshold, difference)
 

@@ -40,14 +40,17 @@ class Gap:
 
 
 def male_scores(classifier: GenderClassifier, faces: Faces, indices: NDArray[np.int64], *, masked: bool,
-                seed: int = 0) -> NDArray[np.float64]:  # fmt: skip
-    """Probability of male for each face, ``(n,)``; a face's painted mask depends on ``seed`` and the face alone."""
+                seed: int = 0, device: bool = False) -> NDArray[np.float64]:  # fmt: skip
+    """Probability of male for each face, ``(n,)``; a face's painted mask depends on ``seed`` and the face alone.
+
+    With ``device`` they are cut where the device's face net sees them, if it does.
+    """
     scores = np.empty(len(indices))
     for row, index in enumerate(indices):
         image = np.asarray(faces.pixels[index])
         if masked:
             image = worn(faces, int(index), np.random.default_rng((seed, int(index))))
-        found = classifier.classify(image, faces.boxes[index].tolist())
+        found = classifier.classify(image, faces.cut_at(int(index), device=device))
         if found is None:
             raise ConvertError(f"{faces.files[index]}: its face box lies outside the photo")
         scores[row] = found.male

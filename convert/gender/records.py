@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from convert import images, tables
 from convert.errors import ConvertError
+from convert.gender.boxes import device_boxes
 
 _log = logging.getLogger(__name__)
 
@@ -44,7 +45,9 @@ class Faces:
     pixels: NDArray[np.uint8]
     """``(n, 160, 160, 3)`` BGR, mapped from the cache."""
     boxes: NDArray[np.float32]
-    """``(n, 4)`` x1, y1, x2, y2 in pixels of ``pixels``."""
+    """``(n, 4)`` x1, y1, x2, y2 in pixels of ``pixels``, as they come with the photos."""
+    device_boxes: NDArray[np.float32]
+    """``(n, 4)`` as the face net that ships finds them; NaN where it finds none."""
     landmarks: NDArray[np.float32]
     """``(n, 5, 2)`` pixels; NaN where none were found."""
     sex: NDArray[np.int64]
@@ -55,6 +58,11 @@ class Faces:
     """Index into :data:`RACES`."""
     bucket: NDArray[np.int64]
     """0–99, the same for near-duplicates: what splits are made of."""
+
+    def cut_at(self, index: int, *, device: bool) -> list[float]:
+        """The box of one face: as it came, or, with ``device``, as the device's face net finds it, if it does."""
+        found = self.device_boxes[index]
+        return list((found if device and np.isfinite(found[0]) else self.boxes[index]).tolist())
 
     def split(self, name: str) -> NDArray[np.int64]:
         """Indices of ``train``, ``calibration`` or ``test``; a group of near-duplicates is never divided."""
@@ -97,7 +105,7 @@ def other_faces(dataset: Path, least: float = 40.0) -> list[Other]:
 
 
 def load_faces(dataset: Path, cache: Path) -> Faces:
-    """Read the gender photos of a dataset folder, decoding them into ``cache`` the first time.
+    """Read the gender photos of a dataset folder; the first time they are decoded into ``cache``, and searched.
 
     Raises:
         ConvertError: a file is missing or unreadable, or the manifest has no gender photos.
@@ -127,6 +135,7 @@ def load_faces(dataset: Path, cache: Path) -> Faces:
         files=[row["file"] for row in rows],
         pixels=pixels,
         boxes=boxes,
+        device_boxes=device_boxes(pixels, boxes, cache),
         landmarks=landmarks,
         sex=np.array([SEXES.index(row["label"]) for row in rows]),
         age=np.array([AGES.index(_AGE_NAMES.get(row["age"], row["age"])) for row in rows]),

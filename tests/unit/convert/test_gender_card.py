@@ -21,7 +21,8 @@ def report() -> Report:
     by_race = [row(name, right[member], sure[member], 0.8) for name, member in halves.items()]
     rows = {"all": [row("all", right, sure, 0.8)], "race": by_race}
     condition = Condition("bare", rows, {"race": largest_gap(right, halves)}, 0.02, right, sure)
-    return Report("gender_net", 0.8, (condition,), {"ms": 3.0, "levi_hassner_ms": 20.0, "ratio": 0.15})
+    return Report("gender_net", 0.8, (condition,), {"ms": 3.0, "levi_hassner_ms": 20.0, "ratio": 0.15},
+                  device=(row("bare", right, sure, 0.8),))  # fmt: skip
 
 
 def test_figures_replace_what_stood_between_the_markers(tmp_path: Path, report: Report) -> None:
@@ -39,6 +40,7 @@ def test_figures_replace_what_stood_between_the_markers(tmp_path: Path, report: 
     assert "| all | 100 | 0.900 (0.826–0.945) | 0.400 (" in text
     assert "| race: first | 50 |" in text
     assert "0.15 of the time" in text
+    assert "| bare (100) | 0.900 (0.826–0.945) |" in text
 
 
 def test_a_card_without_markers_is_refused(tmp_path: Path, report: Report) -> None:
