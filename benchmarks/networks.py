@@ -25,6 +25,7 @@ from edge_agent.config import FaceSettings
 from edge_agent.errors import EdgeAgentError
 from edge_agent.types import Image
 from edge_agent.vision import faces as face_detectors
+from edge_agent.vision import threads
 from edge_agent.vision.gender import GenderClassifier
 from edge_agent.vision.mask import MaskClassifier
 from edge_agent.vision.store import ModelStore
@@ -127,7 +128,7 @@ def main() -> int:
     arguments = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
-    cv2.setNumThreads(1)
+    threads.apply(1)
     try:
         found = compare(arguments.rounds)
     except EdgeAgentError as error:

@@ -109,6 +109,10 @@ wanted_extras() {   # in alphabetical order, with commas
   else board_extras; fi | tr -s ',[:space:]' '\n' | sed '/^$/d' | sort -u | paste -sd,
 }
 
+system_opencv_has_cuda() {
+  "$PYTHON" -c 'import cv2; raise SystemExit(cv2.cuda.getCudaEnabledDeviceCount() < 1)' 2>/dev/null
+}
+
 # ---------------------------------------------------------------- a venv, complete before anything points to it
 build_venv() {   # sets NEW: a new venv, or the old one when it was made from the very same wheel
   local id extras what option=() origin=
@@ -134,6 +138,11 @@ build_venv() {   # sets NEW: a new venv, or the old one when it was made from th
   run "$PYTHON" -m venv ${SYSTEM_SITE:+--system-site-packages} "$NEW"
   run "$NEW/bin/pip" install --quiet --disable-pip-version-check --no-cache-dir ${option[@]+"${option[@]}"} \
     "$what${extras:+[$extras]}"
+  # The wheel of OpenCV knows no CUDA, and in a venv it hides the system's OpenCV, which may.
+  if [ -n "$SYSTEM_SITE" ] && system_opencv_has_cuda; then
+    say "using the system's OpenCV, which has CUDA"
+    run "$NEW/bin/pip" uninstall --quiet --yes opencv-python-headless
+  fi
   run "$NEW/bin/edge-agent" --version
   if [ -z "$DRY" ]; then
     printf '%s\n' "$origin" >"$NEW/origin"

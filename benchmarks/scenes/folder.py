@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.scenes.portraits import Portrait
 from convert.faces.records import singles_held_out
-from convert.mask import reviewed
+from convert.mask import faces, reviewed
 from convert.mask.records import LABELS, in_validation, read_singles
 from edge_agent.types import Box, Verdict
 
@@ -27,10 +27,10 @@ def folder_portraits(
     Where a look at a photo found its label wrong (:mod:`convert.mask.reviewed`), the film's truth is what was seen.
 
     Args:
-        folder: has ``with_mask/``, ``without_mask/`` and ``incorrect/``; face boxes come from the ``faces.jsonl``
-            in it or beside it.
-        validation_only: leave out the photos that the mask network or, by the manifest in the folder or beside it,
-            the face network is trained on.
+        folder: has ``with_mask/``, ``without_mask/`` and, perhaps, ``incorrect/``; face boxes come from the
+            ``faces.jsonl`` in it or beside it, or are those that the bundled face net finds.
+        validation_only: by the manifest in the folder or beside it leave out the photos that the mask network or
+            the face network is trained on; without a manifest it is taken for photos that nobody trained on.
         least_face: least height of the face in pixels of the photo.
         least_margin: least room between face and photo's edge, in fractions of the face's longer side.
 
@@ -41,11 +41,11 @@ def folder_portraits(
     manifest = next((path for path in manifests if path.is_file()), None)
     unseen = singles_held_out(manifest) if manifest else None
     looked_at = reviewed.read()
-    for record in read_singles(folder):
+    for record in faces.found(read_singles(folder), folder):
         name = f"{record.path.parent.name}/{record.path.name}"
         if record.box is None or record.synthetic:
             continue
-        if validation_only and not (in_validation(record.group) and (unseen is None or name in unseen)):
+        if validation_only and unseen is not None and not (in_validation(record.group) and name in unseen):
             continue
         worn = looked_at.get(name, LABELS[record.label])
         if worn == reviewed.DROP:

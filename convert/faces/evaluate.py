@@ -17,6 +17,7 @@ from convert.faces.measure import BANDS, LARGE, Matched, match
 from convert.faces.records import Scene
 from edge_agent.config import FaceSettings
 from edge_agent.errors import ModelError
+from edge_agent.vision import threads
 from edge_agent.vision.faces import FaceDetector, create
 from edge_agent.vision.faces.factory import threshold_for
 from edge_agent.vision.faces.res10 import SIDE
@@ -65,8 +66,8 @@ def measure(kinds: Sequence[tuple[str, int]], scenes: Sequence[Scene], store: Mo
 
     A detector whose files are not there is left out with a warning.
     """
-    threads = cv2.getNumThreads()
-    cv2.setNumThreads(1)
+    before = cv2.getNumThreads()
+    threads.apply(1)
     loaded: list[tuple[str, int, FaceDetector]] = []
     try:
         for kind, width in kinds:
@@ -84,7 +85,7 @@ def measure(kinds: Sequence[tuple[str, int]], scenes: Sequence[Scene], store: Mo
             measured.append(Measured(kind, shown, threshold, taken, match(scenes, found)))
         return measured
     finally:
-        cv2.setNumThreads(threads)
+        cv2.setNumThreads(before)
 
 
 def report(all_measured: Sequence[Measured]) -> list[dict[str, Any]]:

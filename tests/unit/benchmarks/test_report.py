@@ -20,7 +20,7 @@ def figures(ms: float = 5.0, false: float = 0.1, ready: float = 0.8) -> dict[str
     }  # fmt: skip
     events = {"found_share": 0.98, "false_per_hour": false, "delay_p95": 0.5}
     return {
-        "loop": {"medians": medians, "empty_share": 0.02, "empty_fps": 15.0},
+        "loop": {"medians": medians, "empty_share": 0.02, "empty_fps": 15.0, "decode_ms": 1.0},
         "events": {"scores": {"people": events}},
         "startup": {"ready_seconds": ready, "peak_mb": 120.0, "ancestor": None},
     }

@@ -47,6 +47,7 @@ PYTHON = """\
 #!/bin/bash
 case "$1 $2" in
   "-m venv") ;;
+  "-c import cv2;"*) [ -e "$BOX/cuda" ]; exit ;;
   *) exec "$REAL_PYTHON" "$@" ;;
 esac
 venv=${!#}
@@ -355,6 +356,22 @@ def test_extras_last_over_an_upgrade(tmp_path: Path) -> None:
     box.wheel("5")
     assert box.run("upgrade")[0] == 0
     assert box.pip().endswith("-5-py3-none-any.whl")
+
+
+def test_an_opencv_with_cuda_is_not_hidden_by_the_wheel(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    box.wheel("1")
+    (box.root / "cuda").touch()
+    assert box.run()[0] == 0
+    assert box.pip().startswith("install")  # a venv that does not see the system has only the wheel
+    box.wheel("2")
+    code, said = box.run("upgrade", "--system-site-packages")
+    assert code == 0, said
+    assert box.pip() == "uninstall --quiet --yes opencv-python-headless"
+    (box.root / "cuda").unlink()
+    box.wheel("3")
+    assert box.run("upgrade", "--system-site-packages")[0] == 0
+    assert box.pip().startswith("install")
 
 
 @pytest.mark.parametrize(("extras", "end"), [("web", "[web]"), ("", ".whl"), (None, "[pi]")])
