@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import sys
 from pathlib import Path
@@ -199,7 +200,9 @@ def _to_tflite(args: argparse.Namespace) -> int:
         raise ConvertError("all faces kept to measure on are painted; the temperature needs real ones: add photos")
     measured = faces.cut(real, size)
     found = export.to_tflite(args.checkpoint, args.out, calibration.crops, measured.crops, measured.labels)
-    print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB, temperature {found:.3f}")
+    written = args.out.read_bytes()
+    print(f"{args.out}: {len(written) / 1e6:.2f} MB, temperature {found:.3f}; for the manifest:")
+    print(f"        sha256: {hashlib.sha256(written).hexdigest()}\n        size: {len(written)}")
     return 0
 
 
