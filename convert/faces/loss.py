@@ -79,6 +79,10 @@ def _assign(
     return point[keep], face[keep], iou[face, column][keep]
 
 
+#: The parts that ``loss`` tells.
+LOSSES = ("score", "box", "positives")
+
+
 def loss(raw: torch.Tensor, targets: Targets, height: int, width: int) -> tuple[torch.Tensor, dict[str, float]]:
     """What the outputs of a batch cost.
 

@@ -21,9 +21,10 @@ from torch.utils.data import DataLoader, IterableDataset
 from convert.caffe import load_caffe, settle
 from convert.errors import ConvertError
 from convert.faces.canvases import SIZES, CanvasMaker
-from convert.faces.loss import Targets, loss
+from convert.faces.loss import LOSSES, Targets, loss
 from convert.faces.network import FaceNet, RawInput, flatten
 from convert.faces.records import Dataset, read_dataset
+from convert.timed import REPORT_EVERY, History, Progress
 
 _log = logging.getLogger(__name__)
 
@@ -187,7 +188,7 @@ class Trainer:
 
 
 def train(settings: TrainSettings) -> Trainer:
-    """Train until the time is over, saving every two minutes.
+    """Train until the time is over, saving every two minutes; ``history.csv`` grows beside the checkpoint.
 
     Raises:
         ConvertError: the data folder is incomplete, or the checkpoint or the file to start from can't be used.
@@ -203,20 +204,24 @@ def train(settings: TrainSettings) -> Trainer:
         trainer.start(settings.start, [images for images, _ in sample])
     batches = _Batches(dataset, settings.pixels, settings.seed + trainer.steps)
     begun, before, saved = time.monotonic(), trainer.seconds, 0.0
-    totals: dict[str, float] = {}
+    recent: list[dict[str, float]] = []
     until = min(settings.minutes * 60, before + (settings.sitting or math.inf) * 60)
-    for images, targets in DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=6):
-        parts = trainer.step(images, targets, rate_at(trainer.seconds / 60 / settings.minutes, settings))
-        trainer.seconds = before + time.monotonic() - begun
-        for name, value in parts.items():
-            totals[name] = totals.get(name, 0.0) + value / 100
-        if trainer.steps % 100 == 0:
-            shown = ", ".join(f"{name} {value:.3f}" for name, value in totals.items())
-            _log.info("minute %.1f, step %d: %s", trainer.seconds / 60, trainer.steps, shown)
-            totals = {}
-        if trainer.seconds - saved > 120 or trainer.seconds >= until:
-            saved = trainer.seconds
-            trainer.save()
-        if trainer.seconds >= until:
-            break
+    kept = settings.checkpoint.with_name("history.csv")
+    kept.parent.mkdir(parents=True, exist_ok=True)
+    with Progress(settings.minutes * 60) as progress, History(kept, LOSSES) as history:
+        for images, targets in DataLoader(batches, batch_size=None, num_workers=1, prefetch_factor=6):
+            recent.append(trainer.step(images, targets, rate_at(trainer.seconds / 60 / settings.minutes, settings)))
+            trainer.seconds = before + time.monotonic() - begun
+            progress.at(trainer.seconds)
+            if trainer.steps % REPORT_EVERY == 0:
+                means = [float(np.mean([parts[name] for parts in recent])) for name in LOSSES]
+                history.add(trainer.seconds, trainer.steps, means)
+                told = ", ".join(f"{name} {mean:.3f}" for name, mean in zip(LOSSES, means, strict=True))
+                progress.say(trainer.seconds, trainer.steps, told)
+                recent.clear()
+            if trainer.seconds - saved > 120 or trainer.seconds >= until:
+                saved = trainer.seconds
+                trainer.save()
+            if trainer.seconds >= until:
+                break
     return trainer

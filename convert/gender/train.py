@@ -22,9 +22,9 @@ from torch.utils.data import DataLoader, IterableDataset
 from convert.errors import ConvertError
 from convert.gender.augment import Batch, plain_crops, training_batches
 from convert.gender.network import Classifier, GenderNet, load_imagenet
-from convert.gender.progress import REPORT_EVERY, History, Progress
 from convert.gender.records import Faces, Other, load_faces, other_faces
 from convert.gender.teacher import FaceNet, Teachers, load_faceres, opened, scaled
+from convert.timed import REPORT_EVERY, History, Progress
 
 _log = logging.getLogger(__name__)
 _CHECKPOINT_EVERY = 120.0
@@ -149,7 +149,7 @@ def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings:
     teachers = Teachers(settings.teachers)
     others = other_faces(dataset) if teachers else []
     faces = load_faces(dataset, cache)
-    with Progress(total) as progress, History(out / "history.csv") as history:
+    with Progress(total) as progress, History(out / "history.csv", ("size", "loss", "right")) as history:
         for size, end in ((settings.small_size, settings.small_part), (state.net.size, 1.0)):
             if state.elapsed < end * total:
                 seed = settings.seed * 1_000_003 + state.step
@@ -231,8 +231,8 @@ def _phase(
         progress.at(state.elapsed)
         if state.step % REPORT_EVERY == 0:
             loss_mean, right_mean = np.mean(recent, axis=0)
-            history.add(state.elapsed, state.step, size, loss_mean, right_mean)
-            progress.say(state.elapsed, state.step, size, loss_mean, right_mean)
+            history.add(state.elapsed, state.step, (size, loss_mean, right_mean))
+            progress.say(state.elapsed, state.step, f"{size} px: loss {loss_mean:.3f}, right {right_mean:.3f}")
             recent.clear()
         if now - saved > _CHECKPOINT_EVERY:
             state.save(checkpoint)

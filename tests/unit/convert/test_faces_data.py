@@ -30,6 +30,12 @@ def _picture(path: Path) -> None:
 @pytest.fixture(name="dataset", scope="module")
 def _dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
+    make_dataset(root)
+    return root
+
+
+def make_dataset(root: Path) -> None:
+    """Scenes, single faces and one bare face in ``root``, with all that is told of them."""
     detections, scenes, rows = [], [], []
     for number in range(24):
         name = f"scene{number}.jpg"
@@ -66,7 +72,6 @@ def _dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
         writer = csv.DictWriter(stream, ("file", "task", "label", "orig", "group"))
         writer.writeheader()
         writer.writerows(rows)
-    return root
 
 
 def test_head_boxes_become_faces(dataset: Path) -> None:

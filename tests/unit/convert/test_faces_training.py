@@ -14,9 +14,11 @@ from convert.faces import network as net_room  # noqa: E402
 from convert.faces.export import to_caffe  # noqa: E402
 from convert.faces.loss import Targets, loss, overlap  # noqa: E402
 from convert.faces.network import FaceNet, flatten, points  # noqa: E402
-from convert.faces.train import Trainer, TrainSettings, rate_at  # noqa: E402
+from convert.faces.train import Trainer, TrainSettings, rate_at, train  # noqa: E402
 from edge_agent.vision.faces import edge_face  # noqa: E402
 from edge_agent.vision.faces.edge_face import EdgeFace, decode  # noqa: E402
+
+from .test_faces_data import make_dataset  # noqa: E402
 
 pytestmark = pytest.mark.convert
 FACE = (40.0, 30.0, 100.0, 110.0)
@@ -99,6 +101,22 @@ def test_it_learns_one_picture_and_goes_on_where_it_stopped(tmp_path: Path) -> N
     assert again.steps == 30
     for name, value in trainer.average.net.state_dict().items():
         torch.testing.assert_close(again.average.net.state_dict()[name], value)
+
+
+def test_a_training_leaves_its_history_and_its_checkpoint(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make_dataset(tmp_path)
+    monkeypatch.setattr("convert.faces.train.REPORT_EVERY", 1)
+    out = tmp_path / "run"
+    trainer = train(TrainSettings(tmp_path, out / "net.pt", minutes=0.02, pixels=40_000))
+    rows = (out / "history.csv").read_text().split()
+    assert rows[0] == "seconds,step,score,box,positives"
+    assert len(rows) == trainer.steps + 1 > 1
+    assert "step 1, score " in capsys.readouterr().err
+    again = Trainer(TrainSettings(tmp_path, out / "net.pt", minutes=1.0))
+    again.resume()
+    assert again.steps == trainer.steps
 
 
 def test_the_rate_rises_and_falls(tmp_path: Path) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -14,15 +15,17 @@ from rich.progress import Progress as Bar
 
 #: Steps between two lines.
 REPORT_EVERY = 50
-COLUMNS = ("seconds", "step", "size", "loss", "right")
 _REFRESH = 0.5
 
 
 class History:
-    """``history.csv`` as it grows, readable at any time; an older one without a header is given one."""
+    """``history.csv`` as it grows, readable at any time; an older one without a header is given one.
 
-    def __init__(self, path: Path) -> None:
-        header = ",".join(COLUMNS)
+    Its columns are ``seconds`` trained, ``step`` and those named.
+    """
+
+    def __init__(self, path: Path, columns: Sequence[str]) -> None:
+        header = ",".join(("seconds", "step", *columns))
         before = path.read_text(encoding="utf-8") if path.is_file() else ""
         if not before.startswith(header):
             path.write_text(f"{header}\r\n{before}", encoding="utf-8", newline="")
@@ -37,9 +40,10 @@ class History:
     ) -> None:
         self._file.close()
 
-    def add(self, seconds: float, step: int, size: int, loss: float, right: float) -> None:
-        """Write one row: seconds trained, steps, side of the crops, mean loss and share of right answers."""
-        self._rows.writerow([f"{seconds:.0f}", step, size, f"{loss:.4f}", f"{right:.4f}"])
+    def add(self, seconds: float, step: int, values: Sequence[float]) -> None:
+        """Write one row."""
+        told = (value if isinstance(value, int) else f"{value:.4f}" for value in values)
+        self._rows.writerow([f"{seconds:.0f}", step, *told])
         self._file.flush()
 
 
@@ -84,9 +88,9 @@ class Progress:
             self._bar.refresh()
             self._drawn = time.monotonic()
 
-    def say(self, seconds: float, step: int, size: int, loss: float, right: float) -> None:
-        """Show the means of the latest steps, beside the bar or as a line."""
-        text = f"step {step}, {size} px: loss {loss:.3f}, right {right:.3f}"
+    def say(self, seconds: float, step: int, told: str) -> None:
+        """Show what is to be said of the latest steps, beside the bar or as a line."""
+        text = f"step {step}, {told}"
         if self._bar is not None:
             self._bar.update(self._task, description=text)
         else:
