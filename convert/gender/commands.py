@@ -24,7 +24,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.add_argument("--teacher", type=Path, action="append", default=[], metavar="FILE", dest="teachers",
                        help="learn from what this network says, .pt or .caffemodel; may be given several times")
     train.add_argument("--bfloat16", action="store_true",
-                       help="multiply in 16 bits: faster on a processor with AMX only")
+                       help="multiply in 16 bits where networks are large: faster on a processor with AMX only")
     train.add_argument("--out", type=Path, required=True, metavar="DIR",
                        help="folder for checkpoints and history.csv; training goes on where it stopped")
     train.add_argument("--minutes", type=float, default=25.0, help="time to train in all (default: %(default)s)")
