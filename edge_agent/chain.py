@@ -46,6 +46,7 @@ class Chain:
     def process(self, frame: Frame) -> FrameResult:
         """Take one frame through; frames come in the order of their `captured_at`."""
         networks, people, now = self.networks, self.people, frame.captured_at
+        people.frame(now)
         moved = networks.moved(frame.image, present=people.present)
         observations: list[Observation] = []
         found: tuple[Box, ...] = ()

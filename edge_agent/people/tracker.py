@@ -18,6 +18,10 @@ _CARRY = 0.5
 """Seconds for which a velocity is believed."""
 _CONFIRMED_HITS = 2
 _TENTATIVE_SECONDS = 0.6
+_FRAMES = 1.5
+"""Nobody is given up before so many frames' time: a slow camera shows a face less often than that."""
+_LONGEST_GAP = 5.0
+"""Seconds between two frames that are believed to be the camera's pace, and no break."""
 _LEAVING_SECONDS = 0.5
 """Who was last seen walking out of the picture is gone sooner: the next face there is somebody else's."""
 _EDGE = 0.1
@@ -75,7 +79,15 @@ class Tracker:
     def __init__(self, lost_after: float) -> None:
         self._lost_after = lost_after
         self._next_id = 1
+        self._frame_at: float | None = None
+        self._pace = 0.0
         self.tracks: list[Track] = []
+
+    def frame(self, now: float) -> None:
+        """A frame came, captured at `now`, whether or not it is searched."""
+        if self._frame_at is not None:
+            self._pace = min(max(now - self._frame_at, 0.0), _LONGEST_GAP)
+        self._frame_at = now
 
     def update(self, faces: Sequence[Face], now: float, size: tuple[int, int]) -> list[Track]:
         """Take the detections of a frame of width and height `size`, captured at `now`.
@@ -105,7 +117,7 @@ class Tracker:
             patience = _LEAVING_SECONDS if track.leaving else self._lost_after
             if not track.confirmed:
                 patience = _TENTATIVE_SECONDS
-            if unseen > min(patience, self._lost_after):
+            if unseen > max(min(patience, self._lost_after), _FRAMES * self._pace):
                 continue
             if unseen > 0:
                 track.box = track.predicted(now)

@@ -51,6 +51,10 @@ class People:
             if track.box.height >= self._vision.mask.min_face
         )
 
+    def frame(self, now: float) -> None:
+        """A frame came, captured at `now` (monotonic seconds); to be told before anything is asked of it."""
+        self._tracker.frame(now)
+
     def follow(self, faces: Sequence[Face], now: float, size: tuple[int, int]) -> list[Look]:
         """Take the faces of a frame of width and height `size`, captured at `now` (monotonic seconds).
 

@@ -14,8 +14,10 @@ import pytest
 from benchmarks.cameras.scripted import wait_until
 from edge_agent.camera.probe import probe
 from edge_agent.camera.slot import FrameSlot
+from edge_agent.camera.sources.files import ImageFolder
 from edge_agent.camera.thread import CameraThread
 from edge_agent.config import CameraSettings
+from edge_agent.errors import CameraError
 from edge_agent.types import Frame
 
 COUNT, RATE = 24, 30
@@ -188,3 +190,14 @@ def test_a_video_that_comes_later_is_waited_for(video: Path, tmp_path: Path) -> 
 def test_probe_of_a_video_tells_its_size(video: Path) -> None:
     result = probe(CameraSettings(source=str(video)))
     assert (result.ok, result.width, result.height) == (True, 96, 64)
+
+
+def test_a_folder_that_is_emptied_while_it_plays_is_an_error(folder: Path) -> None:
+    source = ImageFolder(folder, CameraSettings(source=str(folder), realtime=False, loop=True, fps=100))
+    source.open()
+    assert source.read() is not None
+    for file in folder.iterdir():
+        file.unlink()
+    with pytest.raises(CameraError, match="can be decoded"):
+        while source.read() is not None:
+            pass

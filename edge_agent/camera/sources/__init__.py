@@ -10,7 +10,7 @@ from edge_agent.camera.sources.base import EndOfStream, Grab, Source, StalledErr
 from edge_agent.camera.sources.files import ImageFolder, VideoFile, mode_of
 from edge_agent.camera.sources.gstreamer import PREFIX as GSTREAMER
 from edge_agent.camera.sources.gstreamer import GStreamerPipeline
-from edge_agent.camera.sources.network import ONE_SLASH, PORTS, NetworkCamera, printable, split
+from edge_agent.camera.sources.network import ONE_SLASH, PORTS, USER, NetworkCamera, printable, split
 from edge_agent.camera.sources.pattern import TestPattern
 from edge_agent.camera.sources.picamera import NAME as PICAMERA
 from edge_agent.camera.sources.picamera import PiCamera
@@ -53,15 +53,16 @@ def create(settings: CameraSettings, memory: Memory | None = None) -> Source:
     # What looks like a file is one, even while it is missing: a disk may be mounted late.
     # Cameras are called "USB2.0 PC CAMERA", too: what follows that point is no ending of a file's name.
     like_a_file = "/" in source or re.fullmatch(r"\.[A-Za-z][A-Za-z0-9]{1,4}", path.suffix) is not None
+    broken_address = ONE_SLASH.match(source) or USER.search(source)
     try:
         mode = mode_of(path)
     except CameraError:
-        if like_a_file and not ONE_SLASH.match(source):
+        if like_a_file and not broken_address:
             raise
         mode = 0
     if stat.S_ISDIR(mode):
         return ImageFolder(path, settings)
-    if not mode and ONE_SLASH.match(source):  # as a file it would be shown whole, with its password
+    if not mode and broken_address:  # as a file it would be shown whole, with its password
         known = ", ".join(f"{scheme}://" for scheme in PORTS)
         raise CameraError(f"camera.source: {printable(source)} is no file, and an address begins with {known}")
     if stat.S_ISREG(mode) or like_a_file:

@@ -11,7 +11,10 @@ import numpy as np
 from edge_agent.camera.sources.base import Grab, as_image
 from edge_agent.types import Image
 
-_PILE = 120  # pictures at most
+_PILED = 0.02
+"""Seconds in which a picture that lay waiting is fetched; no camera takes them so fast."""
+_DRAIN = 1.0
+"""Seconds that fetching the pile may take."""
 _REDUCED = {
     1: cv2.IMREAD_COLOR,
     2: cv2.IMREAD_REDUCED_COLOR_2,
@@ -69,10 +72,14 @@ class Capture:
 
     def drain(self) -> None:
         """Throw away what piled up while the stream was opened: pictures that come faster than any camera takes."""
-        for _ in range(_PILE):
-            asked = time.monotonic()
-            if not self.capture.grab() or time.monotonic() - asked > self._interval / 4:
+        asked = time.monotonic()
+        until = asked + _DRAIN
+        while self.capture.grab():
+            arrived = time.monotonic()
+            # Not a part of the wanted interval: a camera may be many times as fast, and would be drained for ever.
+            if arrived - asked > min(_PILED, self._interval / 4) or arrived > until:
                 break
+            asked = arrived
 
     def release(self) -> None:
         """Let go of the camera."""

@@ -158,6 +158,7 @@ class ImageFolder:
                 if not self._loop:
                     raise EndOfStream
                 self._next = 0
+                self._readable = False  # once is not for ever: the folder may have been emptied
             file = self._files[self._next]
             self._next += 1
             image = _decoded(file)

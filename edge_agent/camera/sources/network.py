@@ -18,6 +18,8 @@ from edge_agent.errors import CameraError
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(?!/)")
 """How an address begins in which a slash was forgotten."""
+USER = re.compile(r"[^/\s:@]+:[^/\s]*@")
+"""User and password before a host, in what is no address for want of its beginning."""
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]+\]|[\w.-]+)(?::[0-9]*)?")
 _UNREADABLE = "the address can't be read; write special characters of the password as %XX and correct camera.source"
 
@@ -123,7 +125,7 @@ def printable(source: int | str) -> str:
     if not mark and ONE_SLASH.match(text):
         scheme, mark, rest = text.partition(":/")
     if not mark:
-        return text
+        return "…" if USER.search(text) else text
     if not _SCHEME.fullmatch(scheme):
         return "…"
     authority = re.split("[/?#]", rest)[0]

@@ -13,6 +13,7 @@ import pytest
 from edge_agent.camera.probe import probe
 from edge_agent.camera.sources import can_wait, create
 from edge_agent.camera.sources.base import StalledError, as_image
+from edge_agent.camera.sources.capture import Capture
 from edge_agent.camera.sources.files import VideoFile
 from edge_agent.camera.sources.network import printable
 from edge_agent.config import CameraSettings
@@ -331,3 +332,39 @@ def test_probe_of_a_camera_that_is_not_there_says_what_to_do() -> None:
 def test_probe_tells_the_size_after_rotation() -> None:
     result = probe(CameraSettings(source="test", width=320, height=240, rotate=90))
     assert (result.ok, result.width, result.height, result.reason) == (True, 240, 320, "")
+
+
+class Stream:
+    """A stream that is fetched in `seconds` a picture, after `pile` that lie waiting."""
+
+    def __init__(self, seconds: float, pile: int = 0) -> None:
+        self.seconds, self.pile, self.grabbed = seconds, pile, 0
+
+    def grab(self) -> bool:
+        self.grabbed += 1
+        if self.grabbed > self.pile:
+            time.sleep(self.seconds)
+        return True
+
+
+def test_only_what_piled_up_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A camera of 15 pictures a second of which one in five seconds is wanted piles nothing up by that."""
+    live = Stream(1 / 15)
+    Capture(live, 0.2, lambda _, arrived: arrived).drain()  # type: ignore[arg-type]
+    assert live.grabbed == 1
+    piled = Stream(1 / 15, pile=30)
+    Capture(piled, 15, lambda _, arrived: arrived).drain()  # type: ignore[arg-type]
+    assert piled.grabbed == 31
+    monkeypatch.setattr("edge_agent.camera.sources.capture._DRAIN", 0.05)
+    endless = Stream(0.001)
+    Capture(endless, 15, lambda _, arrived: arrived).drain()  # type: ignore[arg-type]
+    assert endless.grabbed <= 60
+
+
+@pytest.mark.parametrize("start", ["", "rtsp//", "rtsp:"])
+def test_a_password_without_its_scheme_is_not_shown(start: str) -> None:
+    source = start + "admin:hunter2@10.0.0.5/s"
+    assert "hunter2" not in printable(source)
+    with pytest.raises(CameraError, match="an address begins with rtsp://") as caught:
+        create(CameraSettings(source=source))
+    assert "hunter2" not in str(caught.value)

@@ -88,3 +88,29 @@ def test_who_stands_at_the_edge_is_not_leaving() -> None:
     for i in range(10):
         tracker.update([face(574)], i * 0.1, SIZE)
     assert tracker.update([face(574)], 2.0, SIZE)[0].id == 1
+
+
+def test_a_slow_camera_does_not_make_everybody_a_stranger() -> None:
+    """At 0.8 frames a second the idle rounds between two frames must not give a new face up."""
+    tracker = Tracker(lost_after=1.5)
+    tracker.frame(0.0)
+    tracker.frame(1.25)
+    first = tracker.update([face(100)], 1.25, SIZE)[0].id
+    tracker.carry(2.4)
+    tracker.frame(2.5)
+    (track,) = tracker.update([face(102)], 2.5, SIZE)
+    assert (track.id, track.confirmed) == (first, True)
+    tracker.frame(2.6)  # at a camera's usual pace it is as before
+    tracker.update([], 2.6, SIZE)
+    tracker.frame(2.7)
+    tracker.carry(4.5)
+    assert tracker.tracks == []
+
+
+def test_a_break_of_the_camera_keeps_nobody() -> None:
+    tracker = Tracker(lost_after=1.5)
+    tracker.frame(0.0)
+    tracker.update([face(100)], 0.0, SIZE)
+    tracker.frame(60.0)
+    tracker.carry(60.0)
+    assert tracker.tracks == []
