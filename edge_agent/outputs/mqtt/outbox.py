@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge_agent.outputs.mqtt.backlog import Backlog, SequenceMark
 from edge_agent.outputs.mqtt.clock import Clock
-from edge_agent.outputs.mqtt.store import DamagedError, Entry, Store, salvage, set_aside
+from edge_agent.outputs.mqtt.store import DamagedError, Entry, Store, forget_damaged, salvage, set_aside
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,6 +75,8 @@ class Outbox:
         """Pictures given up for the cap, or because the broker would not have them."""
         self.committed = 0
         """Messages of this run that have been brought to the disk."""
+        self.openings = 0
+        """How often a file's messages were taken up: after it was out of reach, old numbers wait again."""
         self._open()
 
     @property
@@ -176,6 +178,8 @@ class Outbox:
         try:
             self._store = Store(self._path)
             rows, counters = self._store.load()
+            if not self._pictures:
+                forget_damaged(self._path)
         except DamagedError as error:
             self._begin_anew(error)
         except (sqlite3.Error, OSError) as error:
@@ -187,6 +191,7 @@ class Outbox:
 
     def _adopt(self, rows: Iterable[tuple[int, bool, int]], counters: dict[str, int]) -> None:
         """Take up what a file holds beside what waits in memory."""
+        self.openings += 1
         known = {row[0]: row for row in rows if row[0] not in self._gone}
         known.update({e.seq: (e.seq, e.picture, e.cost) for e in self._memory.values()})
         self._backlog = Backlog(known[seq] for seq in sorted(known))
@@ -265,7 +270,11 @@ class Outbox:
         self._memory = {seq: rescued[seq] for seq in sorted(rescued)}
         self._gone.clear()
         self._adopt((), counters)
-        self._note = f"the file was damaged and set aside as {aside.name}; {len(saved)} messages were saved"
+        where = f"set aside as {aside.name}"
+        if not self._pictures:  # pictures may be in it
+            forget_damaged(self._path)
+            where = "removed, as snapshots are switched off"
+        self._note = f"the file was damaged and {where}; {len(saved)} messages were saved"
         _LOG.error("outbox: %s (%s)", self._note, damage)
         self._store = store
         self._write(store, fresh=True)

@@ -54,6 +54,7 @@ class Sender:
         self._up = False
         self._flying: dict[int, int] = {}  # message id -> seq
         self._cursor = 0  # highest seq sent over this connection
+        self._openings = outbox.openings
         self._sent = 0  # highest seq ever sent by this process
         self._backlog = outbox.last_seq  # up to here nothing is live
         self._next_replay = 0.0
@@ -100,11 +101,19 @@ class Sender:
         """Send what may go now; returns seconds until there may be more to send (infinite: only after news)."""
         if not self._up:
             return math.inf
+        if self._openings != self._outbox.openings:
+            # Messages that were out of reach wait again, below what went out meanwhile.
+            self._openings = self._outbox.openings
+            self._cursor = 0
+        flying = set(self._flying.values())
         while len(self._flying) < self._window:
             entries = self._outbox.pending(after=self._cursor, limit=self._window - len(self._flying))
             if not entries:
                 return math.inf
             for entry in entries:
+                if entry.seq in flying:
+                    self._cursor = entry.seq
+                    continue
                 wait = self._send(entry)
                 if wait > 0:
                     return wait

@@ -71,6 +71,7 @@ class Store:
                 # EXCLUSIVE: two services on one file would send everything twice; and no shared memory file
                 self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
                 self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.execute("PRAGMA secure_delete = ON")  # a picture that was delivered is gone
                 self._db.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, not only on its way
                 self._db.execute("PRAGMA wal_autocheckpoint = 256")
                 self._db.execute("PRAGMA journal_size_limit = 1048576")
@@ -179,6 +180,16 @@ def set_aside(path: Path, now: datetime) -> Path:
         for leftover in path.parent.glob(old.name + "*"):
             leftover.unlink(missing_ok=True)
     return aside
+
+
+def forget_damaged(path: Path) -> None:
+    """Remove all that was set aside.
+
+    Raises:
+        OSError: the folder is read-only or broken.
+    """
+    for leftover in path.parent.glob(f"{path.name}.damaged-*"):
+        leftover.unlink(missing_ok=True)
 
 
 def _sound_entry(row: tuple[object, ...]) -> Entry | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import os
 import socket
+import sqlite3
 import ssl
 import time
 from datetime import datetime, timedelta, timezone
@@ -21,9 +22,10 @@ from edge_agent.outputs.mqtt.commands import parse, state_text
 from edge_agent.outputs.mqtt.credentials import SYSTEM_PASSWORD, resolve, with_system_password
 from edge_agent.outputs.mqtt.factory import build_client, explain_error
 from edge_agent.outputs.mqtt.inbox import Inbox, Notice, Wake
-from edge_agent.outputs.mqtt.outbox import Draft, Outbox
+from edge_agent.outputs.mqtt.outbox import DISK_RETRY, Draft, Outbox
 from edge_agent.outputs.mqtt.payloads import ViolationFacts
 from edge_agent.outputs.mqtt.sender import PICTURE_TRIES, Sender
+from edge_agent.outputs.mqtt.store import Store
 from edge_agent.outputs.mqtt.topics import Topics
 from edge_agent.outputs.switches import SwitchValues
 
@@ -335,3 +337,32 @@ def test_a_body_of_another_version_is_dropped_with_a_word(tmp_path: Path, caplog
     assert "can't be read" in caplog.text
     assert len(bench.wire.sent) == 1
     assert bench.outbox.depth == 1
+
+
+def test_what_was_out_of_reach_goes_out_when_the_disk_is_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    before = Bench(tmp_path)
+    before.append(False, False)
+    before.outbox.close()
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "load", _locked)
+        bench = Bench(tmp_path, replay_rate=1000)
+    bench.sender.connected()
+    bench.append(False)
+    bench.sender.pump()
+    bench.append(False)  # on its way, unacknowledged, when the disk comes back
+    bench.sender.pump()
+    bench.acknowledge(1)
+    bench.seconds += DISK_RETRY + 1
+    bench.outbox.tend()
+    for _ in range(4):
+        bench.seconds += 1
+        bench.sender.pump()
+    seqs = [int(body.split(b'"seq":')[1].split(b",")[0]) for _, body in bench.wire.sent]
+    assert seqs[2:] == [1, 2]
+    assert len(set(seqs)) == 4
+
+
+def _locked(_self: Store) -> None:
+    raise sqlite3.OperationalError("database is locked")

@@ -446,3 +446,26 @@ class Model(RuleBasedStateMachine):
 
 Model.TestCase.settings = settings(max_examples=25, stateful_step_count=25, deadline=None)
 TestModel = Model.TestCase
+
+
+def test_without_pictures_no_damaged_file_is_kept(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "o", CAP)
+    outbox.append([picture(), event(b"a")])
+    outbox.close()
+    (tmp_path / "o.damaged-20260101T000000.000000Z").write_bytes(b"\xff\xd8 somebody")
+    outbox = Outbox(tmp_path / "o", CAP, pictures=False)
+    assert not list(tmp_path.glob("*.damaged-*"))
+    outbox.close()
+    (tmp_path / "o").write_bytes(b"no database")
+    outbox = Outbox(tmp_path / "o", CAP, pictures=False)
+    assert "removed" in (outbox.alarm or "")
+    assert not list(tmp_path.glob("*.damaged-*"))
+
+
+def test_a_delivered_picture_is_gone_from_the_disk(tmp_path: Path) -> None:
+    outbox = Outbox(tmp_path / "o", CAP)
+    body = b"\xff\xd8 the face of somebody" * 500
+    (seq,) = outbox.append([Draft(body, 1.5, True, picture=True)])
+    outbox.delivered(seq)
+    outbox.close()
+    assert all(b"somebody" not in path.read_bytes() for path in tmp_path.iterdir())
