@@ -1,7 +1,5 @@
 """`python -m edge_agent` is `edge-agent`."""
 
-import sys
+from edge_agent.cli import entry
 
-from edge_agent.cli import main
-
-sys.exit(main())
+entry()

@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import atexit
+import contextlib
 import logging
 import os
 import sys
+import threading
 from collections.abc import Sequence
+from typing import NoReturn
 
 from edge_agent import __version__
 from edge_agent.commands import bench, cameras, check, demo, detect, models, purge, run, schema
@@ -41,6 +45,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return EXIT_FAILURE
     return code
+
+
+def entry() -> NoReturn:
+    """Run as a program: `main`, then out, whatever still hangs in a driver."""
+    code = main()
+    if any(thread.daemon for thread in threading.enumerate()):
+        # A thread that comes back from OpenCV while the interpreter is taken down aborts the process, and systemd
+        # would see SIGABRT instead of the exit code (https://docs.python.org/3/c-api/init.html, "Cautions regarding
+        # runtime finalization").
+        atexit._run_exitfuncs()  # the buzzer is silenced there
+        for stream in (sys.stdout, sys.stderr):
+            with contextlib.suppress(OSError, ValueError):
+                stream.flush()
+        os._exit(code)
+    sys.exit(code)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -81,4 +100,4 @@ def _set_up_logging(level: str | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

@@ -91,7 +91,7 @@ class CameraSettings(Section):
     reduce: Literal["auto", 1, 2, 4, 8] = "auto"
     """Decode a V4L2 camera's JPEGs at this part of their size, which costs a part of the time. `auto`: the smallest
     that is at least 640 pixels wide; choose 1 where `vision.face.input_width` is more than that."""
-    exposure: Literal["auto"] | float | None = None
+    exposure: Literal["auto"] | Annotated[float, Field(allow_inf_nan=False)] | None = None
     """None leaves the camera as it is; `auto`, or a value in the camera's own unit."""
     rotate: Literal[0, 90, 180, 270] = 0
     """Degrees clockwise."""
@@ -141,6 +141,12 @@ class FaceSettings(Section):
     max_size: Annotated[int, Field(ge=8, le=8000)] = 4000
     """Shortest and longest face height that counts, in pixels of the camera's frame."""
 
+    @model_validator(mode="after")
+    def _sizes(self) -> FaceSettings:
+        if self.min_size > self.max_size:
+            raise ValueError("min_size must not be more than max_size: no face would count")
+        return self
+
 
 class MaskSettings(Section):
     min_face: Annotated[int, Field(ge=8, le=4000)] = 24
@@ -174,6 +180,12 @@ class VisionSettings(Section):
     """Rest the networks while nothing moves and nobody is there."""
     models_dir: Path | None = None
     """Where the models are; None: those that came with the program."""
+
+    @model_validator(mode="after")
+    def _judged(self) -> VisionSettings:
+        if self.mask.min_face > self.face.max_size:
+            raise ValueError("mask.min_face must not be more than face.max_size: nobody would be judged")
+        return self
 
 
 class PeopleSettings(Section):

@@ -172,7 +172,12 @@ def _key(part: object) -> str:
 
 def _show(value: object) -> str | None:
     """A value as it may be repeated: none of an address, or of what may hold one, for its password."""
-    if not isinstance(value, str | int | float | None) or "://" in str(value):
+    if not isinstance(value, str | int | float | None):
         return None
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # a number of thousands of digits
+        return None
+    if "://" in text:
+        return None
     return text if len(text) <= 60 else text[:57] + "..."

@@ -143,7 +143,10 @@ class ModelStore:
             return None, f"{expected}: missing; expected {_pin(file)}, found no file; {mend}"
         hashes = []
         for path in paths:  # an altered one hides no sound one
-            hashes.append(_hash(path, file))
+            try:
+                hashes.append(_hash(path, file))
+            except OSError as error:
+                hashes.append(f"nothing: it can't be read ({error.strerror or error})")
             if hashes[-1] == (file.sha256 or file.git_blob_sha1):
                 return path, None
         return paths[0], f"{paths[0]}: altered or truncated; expected {_pin(file)}, found {hashes[0]}; {mend}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,7 @@ import yaml
 
 from edge_agent.cli import main
 from edge_agent.config import Settings
+from edge_agent.vision.store import bundled_directory
 
 COMMANDS = ("run", "demo", "check", "detect", "bench", "cameras", "models", "schema", "purge-discovery")
 
@@ -125,3 +127,34 @@ def test_check_fails_without_broker_and_camera(tmp_path: Path, capsys: pytest.Ca
     assert checks["camera"]["status"] == checks["broker"]["status"] == "fail"
     assert checks["broker"]["hint"]
     assert checks["buzzer"]["status"] == "ok"
+
+
+def test_a_thread_that_hangs_in_a_driver_does_not_change_the_exit_code() -> None:
+    code = """
+import atexit, sys, threading, time
+from edge_agent import cli
+def main():
+    threading.Thread(target=time.sleep, args=(60,), daemon=True).start()
+    print("said before")
+    return 78
+class Late:
+    def __del__(self):
+        print("the interpreter was taken down")
+late = Late()
+atexit.register(print, "silenced")
+cli.main = main
+cli.entry()
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=30)
+    assert done.returncode == 78
+    assert done.stdout.splitlines() == ["said before", "silenced"]
+
+
+def test_an_unreadable_model_is_a_line_and_exit_78(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(bundled_directory(), tmp_path / "models")
+    model = tmp_path / "models" / "mask_detector.tflite"
+    model.unlink()
+    model.symlink_to("/proc/self/mem")  # can be opened and not be read, also by root
+    (tmp_path / "c.yaml").write_text(f"vision:\n  models_dir: {tmp_path / 'models'}\n")
+    assert main(["run", "-c", str(tmp_path / "c.yaml")]) == 78
+    assert "can't be read" in capfd.readouterr().err
