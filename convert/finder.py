@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -9,9 +11,11 @@ from convert.errors import ConvertError
 from edge_agent.config import FaceSettings
 from edge_agent.errors import ModelError
 from edge_agent.vision.faces import create
-from edge_agent.vision.store import ModelStore
+from edge_agent.vision.store import ModelStore, bundled_directory
 
 Box = tuple[float, float, float, float]
+#: Two boxes with less overlap (IoU) are of two faces.
+SAME_FACE = 0.5
 
 
 class Finder:
@@ -27,27 +31,36 @@ class Finder:
         except ModelError as error:
             raise ConvertError(str(error)) from error
 
+    def boxes(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
+        """The boxes ``(n, 4)`` of all faces in ``image`` (``(height, width, 3)`` uint8 BGR), in its pixels."""
+        found, _ = self._detector.detect(image)
+        return found
+
     def largest(self, image: NDArray[np.uint8]) -> Box | None:
-        """The box of the largest face in ``image`` (``(height, width, 3)`` uint8 BGR), in its pixels; None if there
-        is none."""
-        boxes, _ = self._detector.detect(image)
+        """The box of the largest face in ``image``; None if there is none."""
+        boxes = self.boxes(image)
         if not len(boxes):
             return None
         areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         x1, y1, x2, y2 = (float(value) for value in boxes[int(areas.argmax())])
         return x1, y1, x2, y2
 
-    def near(
-        self, image: NDArray[np.uint8], box: NDArray[np.float32], overlap: float
-    ) -> NDArray[np.float32] | None:
-        """The box ``(4,)`` of the face that a known ``box`` is of: of those that overlap it by ``overlap`` (IoU)
-        the one that does most; None if there is none."""
-        boxes, _ = self._detector.detect(image)
-        if not len(boxes):
-            return None
-        sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
-        common = np.maximum(sides, 0).prod(axis=1)
-        areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-        shares = common / (areas - common)
-        best = int(shares.argmax())
-        return boxes[best] if shares[best] >= overlap else None
+
+def nearest(
+    boxes: NDArray[np.float32], box: NDArray[np.float32], overlap: float = SAME_FACE
+) -> NDArray[np.float32] | None:
+    """Of ``boxes`` ``(n, 4)`` the one ``(4,)`` that is of the face at ``box``: that overlaps most, by ``overlap``
+    (IoU) at least; None if there is none."""
+    if not len(boxes):
+        return None
+    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
+    common = np.maximum(sides, 0).prod(axis=1)
+    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
+    shares = common / (areas - common)
+    best = int(shares.argmax())
+    return boxes[best] if shares[best] >= overlap else None
+
+
+def fingerprint() -> str:
+    """Of the face net's weights: boxes that were kept are good as long as it is the same."""
+    return hashlib.sha256((bundled_directory() / "face_detector.caffemodel").read_bytes()).hexdigest()[:16]

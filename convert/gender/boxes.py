@@ -9,16 +9,13 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.finder import Finder
+from convert.finder import Finder, fingerprint, nearest
 from convert.progress import track
-from edge_agent.vision.store import bundled_directory
 
 _log = logging.getLogger(__name__)
 #: Height and width of the grey frame that a photo is laid in the middle of, as a face is in a camera's picture.
 _FRAME = (360, 480)
 _GREY = 114
-#: Two boxes with less overlap are of two faces.
-_SAME_FACE = 0.5
 
 
 def device_boxes(pixels: NDArray[np.uint8], boxes: NDArray[np.float32], cache: Path) -> NDArray[np.float32]:
@@ -29,9 +26,8 @@ def device_boxes(pixels: NDArray[np.uint8], boxes: NDArray[np.float32], cache: P
     Raises:
         ConvertError: the face net's files are missing or altered.
     """
-    net = (bundled_directory() / "face_detector.caffemodel").read_bytes()
-    known = hashlib.sha256(net + np.ascontiguousarray(boxes).tobytes() + str(pixels.shape).encode()).hexdigest()
-    kept = cache / f"gender_device_boxes_{known[:12]}.npy"
+    known = hashlib.sha256(np.ascontiguousarray(boxes).tobytes() + str(pixels.shape).encode()).hexdigest()
+    kept = cache / f"gender_device_boxes_{known[:12]}_{fingerprint()}.npy"
     if kept.is_file():
         return np.asarray(np.load(kept), np.float32)
     finder = Finder()
@@ -42,7 +38,7 @@ def device_boxes(pixels: NDArray[np.uint8], boxes: NDArray[np.float32], cache: P
     found = np.full((len(pixels), 4), np.nan, np.float32)
     for index in track(range(len(pixels)), "finding faces"):
         frame[top : top + side, left : left + side] = pixels[index]
-        near = finder.near(frame, boxes[index] + corner, _SAME_FACE)
+        near = nearest(finder.boxes(frame), boxes[index] + corner)
         if near is not None:
             found[index] = near - corner
     np.save(kept, found)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from convert.mask import faces, patches
+from convert.finder import fingerprint
+from convert.mask import faces, find, patches
 from convert.mask.records import read_bare
 
 _log = logging.getLogger(__name__)
@@ -28,7 +29,7 @@ def patches_for(
     records = faces.listed(dataset, scenes)
     if bare is not None:
         records += read_bare(bare, bare_limit)
-    stamp, stamp_file = patches.stamp(records), folder / "stamp"
+    stamp, stamp_file = f"{patches.stamp(records)} {fingerprint()}", folder / "stamp"
     index = folder / "patches.jsonl"
     if index.is_file() and stamp_file.is_file() and stamp_file.read_text(encoding="utf-8") == stamp:
         return patches.load(folder)
@@ -36,7 +37,7 @@ def patches_for(
     if before is not None:
         _log.warning("%s holds the faces of another dataset, or nobody knows of which; they are cut anew", folder)
     stamp_file.unlink(missing_ok=True)
-    built = patches.build(faces.found(records, dataset), folder)
+    built = patches.build(find.by_device(faces.found(records, dataset)), folder)
     doubted = out / "doubted.json"
     if before is not None and index.read_bytes() != before and doubted.is_file():
         # It names faces by their place in the cache.

@@ -73,6 +73,10 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     evaluate.add_argument("dataset", type=Path, metavar="DIR", help="folder with with_mask/, …")
     evaluate.add_argument("--scenes", type=Path, metavar="DIR", help="folder with images/ and annotations.jsonl")
     evaluate.add_argument("--all", action="store_true", help="all faces, not only those kept out of the training")
+    evaluate.add_argument(
+        "--device-boxes", action="store_true",
+        help="only faces that the device's own face net finds, cut where it finds them, as on the device",
+    )  # fmt: skip
     evaluate.add_argument("--runtime", choices=("auto", "litert", "tflite-runtime"), default="auto")
     evaluate.add_argument("--json", action="store_true", help="print JSON instead of tables")
     evaluate.add_argument("--plots", type=Path, metavar="DIR", help="write mask_*.png there; they show no face")
@@ -221,7 +225,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     predictor = open_predictor(args.model, args.runtime)
     every = faces.listed(args.dataset, args.scenes)
     chosen = faces.select(every, everything=args.all, remedy="measure every face with --all")
-    cut = faces.cut(faces.found(chosen, args.dataset), predictor.size)
+    looked_for = faces.found(chosen, args.dataset)
+    cut = faces.cut(faces.at_device(looked_for) if args.device_boxes else looked_for, predictor.size)
     part = {"faces": len(cut.records), "of": len(every), "part": "all" if args.all else "validation"}
     how = "all, with those trained on (--all)" if args.all else "kept out of the training; --all takes every one"
     print(f"measured on {part['faces']} of {part['of']} faces: {how}", file=sys.stderr)

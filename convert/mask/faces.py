@@ -1,9 +1,9 @@
-"""The faces a network is measured on, cut from their photos exactly as the device would."""
+"""The faces a network is measured on, cut from their photos by the device's own code at the boxes they have."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -49,6 +49,12 @@ def found(records: list[Record], dataset: Path) -> list[Record]:
 def read(dataset: Path, scenes: Path | None, minimum_side: float = 20.0) -> list[Record]:
     """What ``listed`` gives, with boxes: those of ``faces.jsonl``, or those that the bundled detector finds."""
     return found(listed(dataset, scenes, minimum_side), dataset)
+
+
+def at_device(records: list[Record]) -> list[Record]:
+    """Those of the records whose face the bundled detector finds, with its box in place of their own."""
+    asked = find.by_device([replace(record, detector_box=None) for record in records])
+    return [replace(record, box=record.detector_box) for record in asked if record.detector_box is not None]
 
 
 def select(

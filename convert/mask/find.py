@@ -1,4 +1,4 @@
-"""Boxes for single-face photos that come without any: the device would look for the face first, too."""
+"""Boxes as the device's own face net finds them: for photos that come without any, and beside those they have."""
 
 from __future__ import annotations
 
@@ -6,9 +6,11 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 
+import numpy as np
+
 from convert import images
 from convert.errors import ConvertError
-from convert.finder import Finder
+from convert.finder import Finder, nearest
 from convert.mask.records import Record
 from convert.progress import track
 
@@ -45,6 +47,32 @@ def boxes(records: Sequence[Record]) -> list[Record]:
         done.append(replace(record, box=box))
     if whole:
         _log.warning("no face was found in %d of %d photos; they are taken whole", whole, wanted)
+    return done
+
+
+def by_device(records: Sequence[Record]) -> list[Record]:
+    """The records with the bundled detector's own box of the face as ``detector_box``, where it finds the face.
+
+    The device cuts there; boxes that come with photos, or another detector's, end elsewhere.
+
+    Raises:
+        ConvertError: the detector's files are missing or altered.
+    """
+    finder = Finder()
+    done: list[Record] = []
+    path, boxes = None, np.empty((0, 4), np.float32)
+    for record in track(records, "finding faces as the device does"):
+        if record.path != path:
+            path = record.path
+            try:
+                boxes = finder.boxes(images.read(path))
+            except ConvertError:  # said when the face is cut
+                boxes = np.empty((0, 4), np.float32)
+        near = None if record.box is None else nearest(boxes, np.array(record.box, np.float32))
+        if near is not None:
+            x1, y1, x2, y2 = (float(value) for value in near)
+            record = replace(record, detector_box=(x1, y1, x2, y2))
+        done.append(record)
     return done
 
 

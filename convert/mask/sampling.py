@@ -38,7 +38,7 @@ class Recipe:
     painted_chin: float = 0.06
     painted_bare: float = 0.22
     smoothing: float = 0.07
-    detector_box: float = 0.35
+    detector_box: float = 0.5
     jitter: Jitter = field(default_factory=Jitter)
 
     def gentle(self) -> Recipe:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
 
-from convert.finder import Finder
-from convert.mask import faces
+from convert.finder import Finder, nearest
+from convert.mask import faces, find
 
 data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
 
@@ -59,3 +60,23 @@ def test_a_photo_that_cannot_be_decoded_is_left_to_the_cut(
         cut = faces.cut(faces.read(dataset, None), 32, quiet=True)
     assert len(cut.records) == 1
     assert sum("a.png" in entry.getMessage() for entry in caplog.records) == 1
+
+
+def test_the_device_cuts_at_its_own_boxes(dataset: Path) -> None:
+    nobody, portrait = faces.read(dataset, None)
+    assert portrait.box is not None
+    x1, y1, x2, y2 = portrait.box
+    told = [replace(nobody, box=(5, 5, 70, 70)), replace(portrait, box=(x1 - 3, y1 - 4, x2, y2 + 5))]
+    nobody, portrait = find.by_device(told)
+    assert nobody.detector_box is None
+    assert portrait.box == told[1].box
+    assert portrait.detector_box == pytest.approx((x1, y1, x2, y2))
+    (only,) = faces.at_device(told)
+    assert only.box == pytest.approx((x1, y1, x2, y2))
+
+
+def test_a_box_far_from_all_faces_is_of_none_of_them() -> None:
+    boxes = np.array([[0, 0, 10, 10], [20, 0, 40, 20]], np.float32)
+    assert nearest(boxes, np.array([21, 1, 41, 21], np.float32)) is not None
+    assert nearest(boxes, np.array([10, 0, 20, 10], np.float32)) is None
+    assert nearest(boxes[:0], boxes[0]) is None
