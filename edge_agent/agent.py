@@ -193,7 +193,7 @@ class Agent:
         self._watchdog.tick()
         figures = self._statistics.snapshot()
         self._counts.keep(figures.day, figures.today)
-        self._mind_the_board(figures.latency_ms)
+        self._mind_the_board(figures.latency_ms if figures.late is None else figures.late * 1e3)
         mqtt = self._mqtt.stats() if self._mqtt else None
         bell = self._buzzer.stats()
         judgement = health.assess(

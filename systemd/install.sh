@@ -110,7 +110,9 @@ wanted_extras() {   # in alphabetical order, with commas
 }
 
 system_opencv_has_cuda() {
-  "$PYTHON" -c 'import cv2; raise SystemExit(cv2.cuda.getCudaEnabledDeviceCount() < 1)' 2>/dev/null
+  # -s: the service does not see root's own packages. The versions are those that pyproject.toml allows.
+  "$PYTHON" -s -c 'import cv2; version = tuple(map(int, cv2.__version__.split(".")[:2]))
+raise SystemExit(not (4, 8) <= version < (4, 12) or cv2.cuda.getCudaEnabledDeviceCount() < 1)' 2>/dev/null
 }
 
 # ---------------------------------------------------------------- a venv, complete before anything points to it
@@ -142,6 +144,7 @@ build_venv() {   # sets NEW: a new venv, or the old one when it was made from th
   if [ -n "$SYSTEM_SITE" ] && system_opencv_has_cuda; then
     say "using the system's OpenCV, which has CUDA"
     run "$NEW/bin/pip" uninstall --quiet --yes opencv-python-headless
+    run "$NEW/bin/python" -c 'import cv2; cv2.dnn.readNetFromCaffe'
   fi
   run "$NEW/bin/edge-agent" --version
   if [ -z "$DRY" ]; then

@@ -30,7 +30,7 @@ def folder_portraits(
         folder: has ``with_mask/``, ``without_mask/`` and, perhaps, ``incorrect/``; face boxes come from the
             ``faces.jsonl`` in it or beside it, or are those that the bundled face net finds.
         validation_only: by the manifest in the folder or beside it leave out the photos that the mask network or
-            the face network is trained on; without a manifest it is taken for photos that nobody trained on.
+            the face network is trained on, or, without a manifest, those that ``convert train`` would train on.
         least_face: least height of the face in pixels of the photo.
         least_margin: least room between face and photo's edge, in fractions of the face's longer side.
 
@@ -45,7 +45,7 @@ def folder_portraits(
         name = f"{record.path.parent.name}/{record.path.name}"
         if record.box is None or record.synthetic:
             continue
-        if validation_only and unseen is not None and not (in_validation(record.group) and name in unseen):
+        if validation_only and not (in_validation(record.group) and (unseen is None or name in unseen)):
             continue
         worn = looked_at.get(name, LABELS[record.label])
         if worn == reviewed.DROP:

@@ -65,7 +65,7 @@ def assess(
     elif frame_age is not None and frame_age > frame_age_limit:
         failed.append(f"the newest frame is {frame_age:.0f} s old")
     elif late is not None:
-        failed.append(f"frames come {late:.1f} s late, too old to be looked at")
+        failed.append(f"frames are {late:.1f} s old when they come, too old to be looked at")
     if broker_connected is False:
         why = f" ({broker_reason})" if broker_reason else ""
         degraded.append(f"no connection to the broker: events wait in the outbox{why}")

@@ -36,7 +36,7 @@ class StatisticsSnapshot:
     latency_ms: float | None
     """Median from a frame's capture to the end of its processing, or until it was found too old for it."""
     late: float | None = None
-    """Seconds that frames come too late, if none of the last `WINDOW` seconds was in time to be looked at."""
+    """Age in seconds of the latest frame, if none of the last `WINDOW` seconds was new enough to be looked at."""
     stage_ms: Mapping[str, float] = field(default_factory=dict)
     """Median milliseconds of each stage over its latest `STAGE_SAMPLES` runs."""
     today: Mapping[str, int] = field(default_factory=dict)
@@ -84,6 +84,7 @@ class Statistics:
         self._captured = _Rate(self._started)
         self._processed = _Rate(self._started)
         self._too_old = _Rate(self._started)
+        self._late = 0.0
         self._dropped = _Rate(self._started)
         self._newest: float | None = None
         self._latency: deque[float] = deque(maxlen=STAGE_SAMPLES)
@@ -121,6 +122,7 @@ class Statistics:
         with self._lock:
             now = self._clock()
             self._too_old.add(now, 1)
+            self._late = now - captured_at
             self._latency.append((now - captured_at) * 1000.0)
 
     def violation(self, kind: str) -> None:
@@ -142,7 +144,6 @@ class Statistics:
         with self._lock:
             now = self._clock()
             self._roll_over()
-            latency = median(self._latency) if self._latency else None
             unseen = self._too_old.per_second(now) > 0 and self._processed.per_second(now) == 0
             return StatisticsSnapshot(
                 uptime=now - self._started,
@@ -153,8 +154,8 @@ class Statistics:
                 processed=self._processed.total,
                 dropped=self._dropped.total,
                 frame_age=None if self._newest is None else max(0.0, now - self._newest),
-                latency_ms=latency,
-                late=latency / 1e3 if unseen and latency is not None else None,
+                latency_ms=median(self._latency) if self._latency else None,
+                late=self._late if unseen else None,
                 stage_ms={stage: median(times) for stage, times in self._stages.items()},
                 today=dict(self._today),
                 day=self._day,

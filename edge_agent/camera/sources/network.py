@@ -18,8 +18,8 @@ from edge_agent.errors import CameraError
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(?!/)")
 """How an address begins in which a slash was forgotten."""
-USER = re.compile(r"[^/\s:@]+:[^/\s]*@")
-"""User and password before a host, in what is no address for want of its beginning."""
+USER = re.compile(r"(?i):[^@]*@|pass(?:w(?:or)?d)?=|pwd=")
+"""A sign of a password, in what is no address for want of its beginning."""
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]+\]|[\w.-]+)(?::[0-9]*)?")
 _UNREADABLE = "the address can't be read; write special characters of the password as %XX and correct camera.source"
 

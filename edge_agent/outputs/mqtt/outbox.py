@@ -163,7 +163,9 @@ class Outbox:
 
     def _forget(self, seqs: Iterable[int]) -> None:
         for seq in tuple(seqs):
-            if self._backlog.remove(seq) and self._memory.pop(seq, None) is None:
+            known = self._backlog.remove(seq)
+            # Without the file nothing is known of what it holds, and it will be read again.
+            if self._memory.pop(seq, None) is None and (known or self._store is None):
                 self._gone.add(seq)
 
     def _drop(self, victims: Sequence[int]) -> None:
@@ -271,8 +273,7 @@ class Outbox:
         self._gone.clear()
         self._adopt((), counters)
         where = f"set aside as {aside.name}"
-        if not self._pictures:  # pictures may be in it
-            forget_damaged(self._path)
+        if not self._pictures and forget_damaged(self._path):  # pictures may be in it
             where = "removed, as snapshots are switched off"
         self._note = f"the file was damaged and {where}; {len(saved)} messages were saved"
         _LOG.error("outbox: %s (%s)", self._note, damage)

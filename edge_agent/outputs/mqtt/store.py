@@ -71,7 +71,7 @@ class Store:
                 # EXCLUSIVE: two services on one file would send everything twice; and no shared memory file
                 self._db.execute("PRAGMA locking_mode = EXCLUSIVE")
                 self._db.execute("PRAGMA journal_mode = WAL")
-                self._db.execute("PRAGMA secure_delete = ON")  # a picture that was delivered is gone
+                self._db.execute("PRAGMA secure_delete = ON")  # no delivered picture in free pages
                 self._db.execute("PRAGMA synchronous = FULL")  # a commit is on the disk, not only on its way
                 self._db.execute("PRAGMA wal_autocheckpoint = 256")
                 self._db.execute("PRAGMA journal_size_limit = 1048576")
@@ -182,14 +182,16 @@ def set_aside(path: Path, now: datetime) -> Path:
     return aside
 
 
-def forget_damaged(path: Path) -> None:
-    """Remove all that was set aside.
-
-    Raises:
-        OSError: the folder is read-only or broken.
-    """
+def forget_damaged(path: Path) -> bool:
+    """Remove all that was set aside; whether nothing of it is left. What can't be removed is told in a warning."""
+    done = True
     for leftover in path.parent.glob(f"{path.name}.damaged-*"):
-        leftover.unlink(missing_ok=True)
+        try:
+            leftover.unlink(missing_ok=True)
+        except OSError as error:
+            done = False
+            _LOG.warning("%s may hold pictures and can't be removed: %s", leftover, error.strerror or error)
+    return done
 
 
 def _sound_entry(row: tuple[object, ...]) -> Entry | None:

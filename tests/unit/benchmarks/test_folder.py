@@ -25,10 +25,14 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_faces_are_looked_for_and_none_is_held_back(folder: Path) -> None:
-    found = list(folder_portraits(folder))
+def test_faces_are_looked_for(folder: Path) -> None:
+    found = list(folder_portraits(folder, validation_only=False))
     assert [portrait.worn for portrait in found] == [Verdict.MASK] * 6 + [Verdict.NO_MASK] * 6
     assert all(80 < portrait.box.height < 200 for portrait in found)
+
+
+def test_what_a_training_would_take_is_kept_back(folder: Path) -> None:
+    assert len(list(folder_portraits(folder))) < 12
 
 
 def test_a_manifest_keeps_back_what_was_trained_on(folder: Path) -> None:

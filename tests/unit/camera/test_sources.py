@@ -361,9 +361,13 @@ def test_only_what_piled_up_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> N
     assert endless.grabbed <= 60
 
 
-@pytest.mark.parametrize("start", ["", "rtsp//", "rtsp:"])
-def test_a_password_without_its_scheme_is_not_shown(start: str) -> None:
-    source = start + "admin:hunter2@10.0.0.5/s"
+@pytest.mark.parametrize(
+    "source",
+    ["admin:hunter2@10.0.0.5/s", "rtsp//admin:hunter2@10.0.0.5/s", "rtsp:admin:hunter2@10.0.0.5",
+     ":hunter2@10.0.0.5", "admin:hunter2/3@10.0.0.5/s", "admin:1 hunter2@10.0.0.5/s",
+     "10.0.0.5:554/user=admin&password=hunter2", "10.0.0.5/user=admin_password=hunter2_channel=1.sdp"],
+)  # fmt: skip
+def test_a_password_without_its_scheme_is_not_shown(source: str) -> None:
     assert "hunter2" not in printable(source)
     with pytest.raises(CameraError, match="an address begins with rtsp://") as caught:
         create(CameraSettings(source=source))

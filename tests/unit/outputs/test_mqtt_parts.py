@@ -364,5 +364,24 @@ def test_what_was_out_of_reach_goes_out_when_the_disk_is_back(
     assert len(set(seqs)) == 4
 
 
-def _locked(_self: Store) -> None:
+def _locked(_self: Store, *_: object) -> None:
     raise sqlite3.OperationalError("database is locked")
+
+
+def test_what_was_acknowledged_while_the_disk_was_away_is_not_sent_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bench = Bench(tmp_path, window=2, replay_rate=1000)
+    bench.sender.connected()
+    bench.append(False, False, False)
+    bench.sender.pump()
+    with monkeypatch.context() as patch:
+        patch.setattr(Store, "read", _locked)
+        patch.setattr(Store, "load", _locked)
+        bench.outbox.pending(after=2)
+        bench.acknowledge(1, 2)
+    bench.seconds += DISK_RETRY + 1
+    bench.outbox.tend()
+    bench.sender.pump()
+    seqs = [int(body.split(b'"seq":')[1].split(b",")[0]) for _, body in bench.wire.sent]
+    assert seqs == [1, 2, 3]

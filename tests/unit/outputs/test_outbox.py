@@ -469,3 +469,18 @@ def test_a_delivered_picture_is_gone_from_the_disk(tmp_path: Path) -> None:
     outbox.delivered(seq)
     outbox.close()
     assert all(b"somebody" not in path.read_bytes() for path in tmp_path.iterdir())
+
+
+def test_a_damaged_file_that_cannot_be_removed_stops_nothing(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    outbox = Outbox(tmp_path / "o", CAP)
+    outbox.append([event(b"a")])
+    outbox.close()
+    (tmp_path / "o.damaged-by-somebody").mkdir()
+    outbox = Outbox(tmp_path / "o", CAP, pictures=False)
+    assert (bodies(outbox), outbox.alarm) == ([b"a"], None)
+    assert "can't be removed" in caplog.text
+    outbox.close()
+    (tmp_path / "o").write_bytes(b"no database")
+    assert "set aside" in (Outbox(tmp_path / "o", CAP, pictures=False).alarm or "")

@@ -122,12 +122,14 @@ def test_threads_lose_no_count() -> None:
 
 
 def test_frames_that_are_all_too_old_are_told(statistics: Statistics, time: Time) -> None:
+    for _ in range(100):  # what was in time before does not make them younger
+        statistics.frame_processed(captured_at=time.monotonic - 0.1)
     assert statistics.snapshot().late is None
+    time.monotonic += WINDOW + 2
     for _ in range(20):
         statistics.frame_too_old(time.monotonic - 1.5)
         time.monotonic += 0.1
     assert statistics.snapshot().late == pytest.approx(1.5)
-    assert statistics.snapshot().latency_ms == pytest.approx(1500)
     statistics.frame_processed(captured_at=time.monotonic - 0.1)  # one in time, and somebody is watched again
     assert statistics.snapshot().late is None
     time.monotonic += WINDOW + 2

@@ -47,7 +47,7 @@ PYTHON = """\
 #!/bin/bash
 case "$1 $2" in
   "-m venv") ;;
-  "-c import cv2;"*) [ -e "$BOX/cuda" ]; exit ;;
+  "-s -c") [ -e "$BOX/cuda" ]; exit ;;
   *) exec "$REAL_PYTHON" "$@" ;;
 esac
 venv=${!#}
