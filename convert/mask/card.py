@@ -11,6 +11,7 @@ import numpy as np
 from convert.errors import ConvertError
 from convert.mask import evaluate, faces, graph
 from convert.mask.predict import Predictor, open_predictor
+from convert.mask.records import Record
 from convert.metrics import Figure
 from edge_agent.vision.tflite import RuntimeName, available_runtimes
 
@@ -50,13 +51,14 @@ def _measured(model: Path, dataset: Path, scenes: Path | None, checkpoint: Path 
         raise ConvertError("no TFLite runtime is installed: pip install ai-edge-litert")
     if checkpoint is not None:
         predictors.append(open_predictor(checkpoint))
-    chosen = faces.select(faces.listed(dataset, scenes))
-    cut = faces.cut(faces.found(chosen, dataset), predictors[0].size, quiet=True)
+    chosen = faces.found(faces.select(faces.listed(dataset, scenes)), dataset)
+    cut = faces.cut(chosen, predictors[0].size, quiet=True)
     reports = {}
     for predictor in predictors:
         kind = "float" if predictor.name == "keras" else "int8"
         reports[f"{kind}, {predictor.name}"] = evaluate.report(cut.records, predictor(cut.crops))
     first = next(iter(reports.values()))
+    device = _at_device(predictors[0], chosen)
     milliseconds = ", ".join(
         f"{_milliseconds(predictor, cut.crops):.1f} ms in {predictor.name}"
         for predictor in predictors
@@ -73,9 +75,14 @@ def _measured(model: Path, dataset: Path, scenes: Path | None, checkpoint: Path 
             f"Share of right answers on {len(cut.records)} faces not trained on, with 95 % intervals (Wilson):",
             "",
             *_table(
-                ["measure", "faces", *names],
+                ["measure", "faces", *names, "where the device's face net finds them"],
                 [
-                    [name, str(figure.count), *(str(reports[key].headline[name]) for key in names)]
+                    [
+                        name,
+                        str(figure.count),
+                        *(str(reports[key].headline[name]) for key in names),
+                        device.get(name, "–"),
+                    ]
                     for name, figure in first.headline.items()
                     if figure.count
                 ],
@@ -107,6 +114,16 @@ def _measured(model: Path, dataset: Path, scenes: Path | None, checkpoint: Path 
             ),
         ]
     )
+
+
+def _at_device(predictor: Predictor, chosen: list[Record]) -> dict[str, str]:
+    """Each headline figure again on the faces that the device's face net finds, cut there; and of how many."""
+    found = faces.at_device(chosen)
+    if not found:
+        return {}
+    cut = faces.cut(found, predictor.size, quiet=True)
+    figures = evaluate.report(cut.records, predictor(cut.crops)).headline
+    return {name: f"{figure} of {figure.count}" for name, figure in figures.items() if figure.count}
 
 
 def _rows(figures: dict[str, Figure]) -> list[list[str]]:
