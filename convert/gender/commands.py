@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
-    """Add ``train-gender``, ``export-gender`` and ``evaluate-gender``."""
+    """Add ``train-gender``, ``average-gender``, ``export-gender`` and ``evaluate-gender``."""
     train = subparsers.add_parser("train-gender", help="train the gender network on FairFace photos")
     _add_data(train)
     train.add_argument("--weights", type=Path, metavar="FILE",
@@ -35,6 +35,12 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.add_argument("--threads", type=int, default=1, help="that compute (default: %(default)s)")
     train.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     train.set_defaults(run=_train)
+
+    average = subparsers.add_parser("average-gender", help="average the weights of gender networks")
+    average.add_argument("networks", type=Path, nargs="+", metavar="FILE",
+                         help=".pt of train-gender, or exported .caffemodel, one trained on from the other")
+    average.add_argument("--out", type=Path, required=True, metavar="FILE.pt")
+    average.set_defaults(run=_average)
 
     export = subparsers.add_parser("export-gender", help="calibrate a gender network and write it for Caffe")
     _add_data(export)
@@ -77,6 +83,17 @@ def _train(args: argparse.Namespace) -> int:
                         small_part=args.small_part, large=args.large, teachers=tuple(args.teachers),
                         bfloat16=args.bfloat16)
     print(train(args.dataset, args.cache, args.weights, args.out, settings))
+    return 0
+
+
+def _average(args: argparse.Namespace) -> int:
+    from convert.needs import need
+
+    need("torch", "google.protobuf")
+    from convert.gender.teacher import average
+
+    average(args.networks, args.out)
+    print(args.out)
     return 0
 
 

@@ -177,3 +177,17 @@ def opened(path: Path) -> Classifier:
         reason = str(error).partition("\n")[0]
         raise ConvertError(f"{path} holds no weights of a gender network: {reason}") from error
     return other
+
+
+def average(paths: Sequence[Path], out: Path) -> None:
+    """Write the mean of the weights of networks that went on from one another, as a ``.pt`` to export.
+
+    Raises:
+        ConvertError: a file is missing or holds another network than the first.
+    """
+    nets = [opened(path) for path in paths]
+    if any(type(net) is not type(nets[0]) for net in nets):
+        raise ConvertError("large and small networks can't be averaged")
+    states = [net.state_dict() for net in nets]
+    out.parent.mkdir(parents=True, exist_ok=True)
+    torch.save({name: torch.stack([state[name] for state in states]).mean(dim=0) for name in states[0]}, out)

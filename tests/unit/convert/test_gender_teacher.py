@@ -11,7 +11,8 @@ import pytest
 
 torch = pytest.importorskip("torch", reason="needs the training extra")
 
-from convert.errors import ConvertError  # noqa: E402  # after the check for the extra
+from convert.cli import main  # noqa: E402  # after the check for the extra
+from convert.errors import ConvertError  # noqa: E402
 from convert.gender.augment import UNKNOWN, training_batches  # noqa: E402
 from convert.gender.network import GenderNet  # noqa: E402
 from convert.gender.records import load_faces, other_faces  # noqa: E402
@@ -154,3 +155,13 @@ def test_a_large_network_is_trained_and_teaches(
     assert isinstance(opened(train(tmp_path, cache, SHIPPED, tmp_path / "small", taught)), GenderNet)
     with pytest.raises(ConvertError, match="see --large"):
         train(tmp_path, cache, large, tmp_path / "wrong", Settings(**short))
+
+
+def test_networks_are_averaged(large: Path, tmp_path: Path) -> None:
+    shipped, other, out = opened(SHIPPED), tmp_path / "other.pt", tmp_path / "mean.pt"
+    torch.save({name: value + 2 for name, value in shipped.state_dict().items()}, other)
+    assert main(["average-gender", str(SHIPPED), str(other), "--out", str(out)]) == 0
+    mean = opened(out).body.state_dict()
+    for name, value in shipped.body.state_dict().items():
+        torch.testing.assert_close(mean[name], value + 1)
+    assert main(["average-gender", str(SHIPPED), str(large), "--out", str(out)]) == 2
