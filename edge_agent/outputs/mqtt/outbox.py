@@ -10,7 +10,7 @@ from pathlib import Path
 
 from edge_agent.outputs.mqtt.backlog import Backlog, SequenceMark
 from edge_agent.outputs.mqtt.clock import Clock
-from edge_agent.outputs.mqtt.store import DamagedError, Entry, Store, forget_damaged, salvage, set_aside
+from edge_agent.outputs.mqtt.store import DamagedError, Entry, Store, forget_damaged_pictures, salvage, set_aside
 
 _LOG = logging.getLogger(__name__)
 
@@ -181,7 +181,7 @@ class Outbox:
             self._store = Store(self._path)
             rows, counters = self._store.load()
             if not self._pictures:
-                forget_damaged(self._path)
+                forget_damaged_pictures(self._path)
         except DamagedError as error:
             self._begin_anew(error)
         except (sqlite3.Error, OSError) as error:
@@ -272,9 +272,9 @@ class Outbox:
         self._memory = {seq: rescued[seq] for seq in sorted(rescued)}
         self._gone.clear()
         self._adopt((), counters)
-        where = f"set aside as {aside.name}"
-        if not self._pictures and forget_damaged(self._path):  # pictures may be in it
-            where = "removed, as snapshots are switched off"
+        if not self._pictures:
+            forget_damaged_pictures(self._path)
+        where = f"set aside as {aside.name}" if aside.exists() else "removed, as it held pictures"
         self._note = f"the file was damaged and {where}; {len(saved)} messages were saved"
         _LOG.error("outbox: %s (%s)", self._note, damage)
         self._store = store

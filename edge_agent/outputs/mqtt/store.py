@@ -182,16 +182,14 @@ def set_aside(path: Path, now: datetime) -> Path:
     return aside
 
 
-def forget_damaged(path: Path) -> bool:
-    """Remove all that was set aside; whether nothing of it is left. What can't be removed is told in a warning."""
-    done = True
+def forget_damaged_pictures(path: Path) -> None:
+    """Remove of what was set aside the files that hold pictures; one that can't be read or removed is a warning."""
     for leftover in path.parent.glob(f"{path.name}.damaged-*"):
         try:
-            leftover.unlink(missing_ok=True)
+            if _JPEG in leftover.read_bytes():
+                leftover.unlink()
         except OSError as error:
-            done = False
             _LOG.warning("%s may hold pictures and can't be removed: %s", leftover, error.strerror or error)
-    return done
 
 
 def _sound_entry(row: tuple[object, ...]) -> Entry | None:
@@ -210,6 +208,9 @@ def _sound_entry(row: tuple[object, ...]) -> Entry | None:
         return None
     return Entry(seq, bool(picture), body, boot_id, monotonic, bool(clock_synced))  # type: ignore[arg-type]
 
+
+_JPEG = b"\xff\xd8\xff"
+"""How every JPEG begins."""
 
 _DISK_CODES = frozenset({3, 5, 6, 7, 8, 9, 10, 13, 14, 15})
 """https://www.sqlite.org/rescode.html: no permission, busy, locked, out of memory, read-only, interrupted, I/O

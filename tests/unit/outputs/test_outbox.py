@@ -448,18 +448,17 @@ Model.TestCase.settings = settings(max_examples=25, stateful_step_count=25, dead
 TestModel = Model.TestCase
 
 
-def test_without_pictures_no_damaged_file_is_kept(tmp_path: Path) -> None:
-    outbox = Outbox(tmp_path / "o", CAP)
-    outbox.append([picture(), event(b"a")])
-    outbox.close()
-    (tmp_path / "o.damaged-20260101T000000.000000Z").write_bytes(b"\xff\xd8 somebody")
+def test_without_pictures_no_damaged_file_that_holds_some_is_kept(tmp_path: Path) -> None:
+    before, events = tmp_path / "o.damaged-20260101T000000.000000Z", tmp_path / "o.damaged-20260102T000000.000000Z"
+    before.write_bytes(b"SQLite \xff\xd8\xff somebody")
+    events.write_bytes(b"SQLite events alone")
     outbox = Outbox(tmp_path / "o", CAP, pictures=False)
-    assert not list(tmp_path.glob("*.damaged-*"))
+    assert list(tmp_path.glob("*.damaged-*")) == [events]
     outbox.close()
-    (tmp_path / "o").write_bytes(b"no database")
+    (tmp_path / "o").write_bytes(b"no database \xff\xd8\xff")
     outbox = Outbox(tmp_path / "o", CAP, pictures=False)
-    assert "removed" in (outbox.alarm or "")
-    assert not list(tmp_path.glob("*.damaged-*"))
+    assert "removed, as it held pictures" in (outbox.alarm or "")
+    assert list(tmp_path.glob("*.damaged-*")) == [events]
 
 
 def test_a_delivered_picture_is_gone_from_the_disk(tmp_path: Path) -> None:
