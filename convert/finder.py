@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.errors import ConvertError
+from convert.faces.records import overlaps
 from edge_agent.config import FaceSettings
 from edge_agent.errors import ModelError
 from edge_agent.vision.faces import create
@@ -53,10 +54,7 @@ def nearest(
     (IoU) at least; None if there is none."""
     if not len(boxes):
         return None
-    sides = np.minimum(boxes[:, 2:], box[2:]) - np.maximum(boxes[:, :2], box[:2])
-    common = np.maximum(sides, 0).prod(axis=1)
-    areas = (boxes[:, 2:] - boxes[:, :2]).prod(axis=1) + (box[2:] - box[:2]).prod()
-    shares = common / (areas - common)
+    shares = overlaps(boxes, box[None])[:, 0]
     best = int(shares.argmax())
     return boxes[best] if shares[best] >= overlap else None
 

@@ -67,9 +67,8 @@ def training_batches(
             image = np.array(faces.pixels[index])
             if rng.random() < 0.5:
                 image = worn(faces, int(index), rng)
-            found = faces.device_boxes[index]
-            box = found if rng.random() < _DEVICE_SHARE and np.isfinite(found[0]) else faces.boxes[index]
-            crops[row] = degraded_crop(image, box, size, rng)
+            box = faces.cut_at(int(index), device=rng.random() < _DEVICE_SHARE)
+            crops[row] = degraded_crop(image, np.array(box, np.float32), size, rng)
         for row in range(known, batch):
             other = others[int(rng.integers(len(others)))]
             crops[row] = degraded_crop(images.read(other.path), np.array(other.box, np.float32), size, rng)

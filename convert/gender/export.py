@@ -6,7 +6,6 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from pickle import UnpicklingError
 
 import numpy as np
 import torch
@@ -19,6 +18,7 @@ from convert.gender.augment import MARGINS, plain_crops
 from convert.gender.measure import male_scores, right_and_sure, threshold_for
 from convert.gender.network import INPUT_SIZE, GenderNet, as_input
 from convert.gender.records import SEXES, Faces
+from convert.gender.teacher import opened
 from edge_agent.vision.gender import GenderClassifier
 from edge_agent.vision.manifest import CropContract, InputContract, ModelEntry
 
@@ -84,14 +84,9 @@ def export_gender(weights: Path, faces: Faces, out: Path, *, wanted: float) -> E
         ConvertError: the weights are of another network, OpenCV computes something else, or no threshold
             suffices.
     """
-    net = GenderNet()
-    try:
-        state = torch.load(weights, weights_only=True)
-        net.load_state_dict(state.get("average", state))
-    except (OSError, EOFError, AttributeError, TypeError, RuntimeError, UnpicklingError) as error:
-        reason = str(error).partition("\n")[0]
-        raise ConvertError(f"{weights} holds no weights of this network: {reason}") from error
-    net.eval()
+    net = opened(weights).eval()
+    if not isinstance(net, GenderNet):
+        raise ConvertError(f"{weights} holds no weights of this network, but of the large one, which does not ship")
     indices = faces.split("calibration")
     views = [{"masked": masked, "device": device} for masked in (False, True) for device in (False, True)]
     sex = np.tile(faces.sex[indices], len(views))
