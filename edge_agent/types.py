@@ -60,8 +60,7 @@ class Frame:
     """The same moment by the wall clock, UTC."""
 
 
-@dataclass(frozen=True, slots=True)
-class Face:
+class Face(NamedTuple):
     """One detection in one frame."""
 
     box: Box
@@ -101,8 +100,7 @@ class MaskScores:
         return max(self.mask, self.no_mask, self.incorrect)
 
 
-@dataclass(frozen=True, slots=True)
-class Observation:
+class Observation(NamedTuple):
     """What the networks said of one face in one frame; a score is None where its network did not run."""
 
     face: Face
@@ -113,8 +111,7 @@ class Observation:
     person_id: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Person:
+class Person(NamedTuple):
     """A face followed over frames, as the people room hands it on after each frame."""
 
     id: int
@@ -181,8 +178,7 @@ class CheckLine:
     """What the owner can do about it; empty when all is well."""
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
+class Look(NamedTuple):
     """What the people room wants the networks to look at in this frame."""
 
     person_id: int

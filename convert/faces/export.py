@@ -10,8 +10,8 @@ import torch
 
 from convert.caffe import export, from_torch, largest_difference
 from convert.errors import ConvertError
-from convert.faces.network import FaceNet, RawInput
-from edge_agent.vision.faces.edge_face import OUTPUTS
+from convert.faces.network import STRIDES, FaceNet, RawInput
+from edge_agent.vision.faces.edge_face import OUTPUT
 
 TOLERANCE = 1e-4
 """Largest difference from PyTorch, relative to the largest output, with float32 weights."""
@@ -44,16 +44,16 @@ def to_caffe(checkpoint: Path, prototxt: Path, caffemodel: Path, *, fp16: bool =
         reason = str(error).partition("\n")[0]
         raise ConvertError(f"{checkpoint} is no checkpoint of train-faces: {reason}") from error
     module = RawInput(net).eval()
-    graph = from_torch(module, {"data": SHAPE}, name="edge_face", outputs=OUTPUTS, rename=_short)
+    graph = from_torch(module, {"data": SHAPE}, name="edge_face", outputs=[OUTPUT], rename=_short)
     shape = (1, 3, 96, 160)  # not the one it is written for: any multiple of 32 must do
     export(graph, prototxt, caffemodel)
-    difference = largest_difference(module, prototxt, caffemodel, shape, outputs=OUTPUTS, amplitude=255.0)
+    difference = largest_difference(module, prototxt, caffemodel, shape, outputs=[OUTPUT], amplitude=255.0)
     if difference > TOLERANCE:
         raise ConvertError(f"OpenCV differs from PyTorch by {difference:.1e}, more than {TOLERANCE:.0e}")
     halved = None
     if fp16:
         export(graph, prototxt, caffemodel, fp16=True)
-        halved = largest_difference(module, prototxt, caffemodel, shape, outputs=OUTPUTS, amplitude=255.0)
+        halved = largest_difference(module, prototxt, caffemodel, shape, outputs=[OUTPUT], amplitude=255.0)
         if halved > TOLERANCE_FP16:
             raise ConvertError(f"float16 weights change the outputs by {halved:.1e}; export without --fp16")
     count = sum(parameter.numel() for parameter in net.parameters())
@@ -61,5 +61,6 @@ def to_caffe(checkpoint: Path, prototxt: Path, caffemodel: Path, *, fp16: bool =
 
 
 def _short(name: str) -> str:
-    """Layer names without the wrapper's prefix."""
-    return name.removeprefix("net_")
+    """Layer names without the wrapper's prefix; the levels' outputs after their strides."""
+    name = name.removeprefix("net_")
+    return f"face{STRIDES[int(name[-1])]}" if name.startswith("out_") else name

@@ -92,7 +92,8 @@ class FaceNet(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
 class RawInput(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
     """A trained net that takes BGR bytes as floats in 0..255: what the device feeds.
 
-    The scale moves into the first convolution, so padding by zeros still means black.
+    The scale moves into the first convolution, so padding by zeros still means black. The maps leave it as one
+    tensor [N, 5, P], level after level in the order of `points`.
     """
 
     def __init__(self, net: FaceNet) -> None:
@@ -101,9 +102,8 @@ class RawInput(nn.Module):  # type: ignore[misc]  # torch is not followed by myp
         with torch.no_grad():
             self.net.stem[0][0].weight.mul_(1.0 / 255.0)
 
-    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        maps: tuple[torch.Tensor, torch.Tensor, torch.Tensor] = self.net(x)
-        return maps
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.cat([level.flatten(2) for level in self.net(x)], 2)
 
 
 def points(height: int, width: int) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:

@@ -139,7 +139,10 @@ class Tracker:
             (x, y), height = _centre(box), box.height
             gate = _GATE + _GATE_PER_SECOND * min(now - track.last_seen, _CARRY)
             for column, (new_x, new_y, new_height) in enumerate(seen):
-                distance = math.hypot(new_x - x, new_y - y) / min(height, new_height)
+                smaller = min(height, new_height)
+                if abs(new_x - x) >= gate * smaller:  # most are: people stand side by side
+                    continue
+                distance = math.hypot(new_x - x, new_y - y) / smaller
                 if distance >= gate:
                     continue
                 size = abs(math.log(new_height / height))
@@ -156,15 +159,17 @@ class Tracker:
 
 
 def _leaves(box: Box, velocity: tuple[float, float], size: tuple[int, int]) -> bool:
-    near, fast = _EDGE * box.height, _OUTWARD * box.height
-    sides = (
-        (box.x1, -velocity[0]),
-        (box.y1, -velocity[1]),
-        (size[0] - box.x2, velocity[0]),
-        (size[1] - box.y2, velocity[1]),
+    x1, y1, x2, y2 = box
+    right, down = velocity
+    near, fast = _EDGE * (y2 - y1), _OUTWARD * (y2 - y1)
+    return (
+        (right < -fast and x1 < near)
+        or (down < -fast and y1 < near)
+        or (right > fast and size[0] - x2 < near)
+        or (down > fast and size[1] - y2 < near)
     )
-    return any(gap < near and speed > fast for gap, speed in sides)
 
 
 def _centre(box: Box) -> tuple[float, float]:
-    return (box.x1 + box.x2) / 2, (box.y1 + box.y2) / 2
+    x1, y1, x2, y2 = box
+    return (x1 + x2) / 2, (y1 + y2) / 2

@@ -88,19 +88,20 @@ class GenderVotes:
         self._threshold = threshold
         self._looks: list[tuple[float, float]] = []
         self._best_quality = 0.0
+        self.answer: tuple[str, float] = ("unknown", 0.0)
+        """`male`, `female` or `unknown`, with the probability of the likelier one (0 before any look)."""
 
     def wants(self, quality: float) -> bool:
         """Whether another look, at a picture of this quality, is worth its milliseconds."""
         return len(self._looks) < self._needed and quality >= 0.6 * self._best_quality
 
     def add(self, scores: GenderScores, quality: float) -> None:
+        """Count one look at a picture of this quality."""
         self._looks.append((scores.male, max(quality, 0.01)))
         self._best_quality = max(self._best_quality, quality)
+        self.answer = self._weigh()
 
-    def answer(self) -> tuple[str, float]:
-        """`male`, `female` or `unknown`, with the probability of the likelier one (0 before any look)."""
-        if not self._looks:
-            return "unknown", 0.0
+    def _weigh(self) -> tuple[str, float]:
         male = sum(value * weight for value, weight in self._looks) / sum(weight for _, weight in self._looks)
         label, score = ("male", male) if male >= 0.5 else ("female", 1.0 - male)
         return (label if score >= self._threshold else "unknown"), score

@@ -113,7 +113,7 @@ class People:
 
     def _person(self, track: Track, now: float) -> Person:
         record = self._records[track.id]
-        gender, gender_score = record.gender.answer()
+        gender, gender_score = record.gender.answer
         return Person(
             id=track.id,
             box=track.box,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -49,14 +50,14 @@ def face_crop(
         ValueError: the image is empty, the box has no area or lies outside the image.
     """
     height, width = image_bgr.shape[:2]
-    x1, y1, x2, y2 = (float(value) for value in box)
+    x1, y1, x2, y2 = map(float, box)
     box_width, box_height = x2 - x1, y2 - y1
     if not (box_width > 0 and box_height > 0):
         raise ValueError(f"the face box {tuple(box)} has no area")
-    left = int(np.floor(x1 - margins.x * box_width))
-    right = int(np.ceil(x2 + margins.x * box_width))
-    top = int(np.floor(y1 - margins.top * box_height))
-    bottom = int(np.ceil(y2 + margins.bottom * box_height))
+    left = math.floor(x1 - margins.x * box_width)
+    right = math.ceil(x2 + margins.x * box_width)
+    top = math.floor(y1 - margins.top * box_height)
+    bottom = math.ceil(y2 + margins.bottom * box_height)
     inner = image_bgr[max(top, 0) : max(min(bottom, height), 0), max(left, 0) : max(min(right, width), 0)]
     if inner.size == 0:
         raise ValueError(f"the face box {tuple(box)} lies outside the image of {width} x {height} pixels")
@@ -75,7 +76,7 @@ def _stretched(image: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
     Linear to the next power of two times the size, then halved by averaging: three times as fast as one averaging
     by any factor, which OpenCV computes in floats.
     """
-    halvings = max(int(np.log2(min(image.shape[:2]) / size)), 0)
+    halvings = max((min(image.shape[:2]) // size).bit_length() - 1, 0)
     side = size << halvings
     square = cv2.resize(image, (side, side), interpolation=cv2.INTER_LINEAR)
     for _ in range(halvings):

@@ -85,7 +85,7 @@ class GenderClassifier:
 
     def _run(self) -> np.ndarray[tuple[int, ...], np.dtype[np.float32]]:
         """The network's answer to the crop, flattened."""
-        self._net.setInput(self._blob(self._crop))
+        self._blob.feed(self._net, self._crop)
         begin = time.perf_counter()
         found = self._net.forward()
         self.net_ms = (time.perf_counter() - begin) * 1e3

@@ -65,10 +65,10 @@ class TFLiteModel:
         self.input_dtype = np.dtype(source["dtype"])
         self.output_shape: tuple[int, ...] = tuple(int(side) for side in sink["shape"])
         self._input, self._output = source["index"], sink["index"]
-        scale, zero = sink["quantization"]
         self.net_ms = 0.0
         """Milliseconds of the latest bare inference."""
-        self._scale, self._zero = (float(scale), int(zero)) if scale else (1.0, 0)
+        self._scale, self._zero = sink["quantization"]
+        self._values = _values(np.dtype(sink["dtype"]), self._scale, self._zero)
         _log.debug("%s runs in %s with %d threads", path.name, name, threads)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
@@ -78,8 +78,22 @@ class TFLiteModel:
         self._interpreter.invoke()
         self.net_ms = (time.perf_counter() - begin) * 1e3
         raw = self._interpreter.get_tensor(self._output)
-        answer: NDArray[np.float32] = (raw.astype(np.float32) - self._zero) * np.float32(self._scale)
+        answer: NDArray[np.float32]
+        if self._values is not None:
+            answer = self._values.take(raw.view(np.uint8))
+            return answer
+        answer = raw.astype(np.float32)
+        if self._scale:
+            answer = (answer - np.float32(self._zero)) * np.float32(self._scale)
         return answer
+
+
+def _values(dtype: np.dtype[Any], scale: float, zero: int) -> NDArray[np.float32] | None:
+    """What each byte of a quantised output of one byte stands for: to look up is quicker than to compute."""
+    if not scale or dtype not in (np.uint8, np.int8):
+        return None
+    codes = np.arange(256, dtype=np.uint8).view(dtype).astype(np.float32)
+    return (codes - np.float32(zero)) * np.float32(scale)
 
 
 def _import(name: str) -> ModuleType | None:

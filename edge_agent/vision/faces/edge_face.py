@@ -18,15 +18,14 @@ from edge_agent.vision.dnn import Backend, load_caffe
 from edge_agent.vision.faces.detector import Boxes, Scores, tidy
 from edge_agent.vision.faces.letterbox import Letterbox
 
-OUTPUTS = ("face8", "face16", "face32")
+OUTPUT = "faces"
 STRIDES = (8, 16, 32)
 PRIORS = (20.0, 56.0, 140.0)
 """Side in pixels that each level's boxes are relative to (see convert/faces/network.py)."""
 SAME_FACE = 0.45
 """Two boxes with this IoU are one face."""
-_LARGEST_LOG = 4.0
-_NO_BOXES: Boxes = np.empty((0, 4), np.float32)
-_NO_SCORES: Scores = np.empty(0, np.float32)
+_LARGEST_LOG = np.float32(4.0)
+_HALF = np.float32(0.5)
 
 
 class EdgeFace:
@@ -52,9 +51,8 @@ class EdgeFace:
         backend: Backend = "auto",
     ) -> None:
         self._net = load_caffe(prototxt, caffemodel, backend=backend)
-        missing = set(OUTPUTS) - set(self._net.getLayerNames())
-        if missing:
-            raise ModelError(f"{prototxt}: has no layers {', '.join(sorted(missing))}; install edge-agent again")
+        if OUTPUT not in self._net.getLayerNames():
+            raise ModelError(f"{prototxt}: has no layer {OUTPUT}; install edge-agent again")
         self._letterbox = Letterbox(side)
         self._threshold = threshold
         self._blob = Blob()
@@ -64,50 +62,56 @@ class EdgeFace:
     def detect(self, image: Image) -> tuple[Boxes, Scores]:
         """See `FaceDetector.detect`."""
         canvas, scale = self._letterbox.fit(image)
-        self._net.setInput(self._blob(canvas))
+        self._blob.feed(self._net, canvas)
         begin = time.perf_counter()
-        outputs = self._net.forward(list(OUTPUTS))
+        answer = self._net.forward(OUTPUT)
         self.net_ms = (time.perf_counter() - begin) * 1e3
-        maps = [np.asarray(level, np.float32) for level in outputs]
-        boxes, scores = decode(maps, self._logit)
-        boxes, scores = suppress(boxes, scores, self._threshold)
-        return tidy(boxes / scale, scores, image.shape[1], image.shape[0])
+        rectangles, scores = decode(answer[0], canvas.shape[0], canvas.shape[1], self._logit)
+        kept = suppress(rectangles, scores)
+        # What is left are faces and no longer cells: few, and plain numbers are quicker for few.
+        boxes = []
+        for x, y, width, height in (rectangles[index] for index in kept):
+            boxes.append((x / scale, y / scale, (x + width) / scale, (y + height) / scale))
+        return tidy(boxes, [scores[index] for index in kept], image.shape[1], image.shape[0])
 
 
-def decode(maps: Sequence[NDArray[np.float32]], least_logit: float) -> tuple[Boxes, Scores]:
-    """Boxes [N, 4] in pixels of the net's input and scores [N] of the outputs whose logit is above `least_logit`.
+def decode(
+    cells: NDArray[np.float32], height: int, width: int, least_logit: float
+) -> tuple[list[list[float]], list[float]]:
+    """Rectangles, x, y, width and height in pixels of the net's input, and scores, 0 to 1, of the cells whose logit
+    is above `least_logit`.
 
-    `maps` are [1, 5, H/stride, W/stride]: logit, centre's offset in strides (x, y), logarithm of the size
-    over the prior.
+    `cells` are [5, P]: logit, centre's offset in strides (x, y), logarithm of the size over the prior; level after
+    level, row by row, of an input of that height and width.
     """
-    cells = np.concatenate([level.reshape(5, -1) for level in maps], axis=1)
     (hits,) = (cells[0] > least_logit).nonzero()
     if not hits.size:
-        return _NO_BOXES, _NO_SCORES
+        return [], []
     # take() and methods: the same as indexing and np.flatnonzero at half the price, for so few numbers.
     found = cells.take(hits, axis=1)
-    cell = _grid(tuple(level.shape[2:] for level in maps)).take(hits, axis=1)
-    centre = cell[:2] + found[1:3] * cell[2]
-    half = cell[3] * np.exp(np.minimum(found[3:5], _LARGEST_LOG))
-    boxes = np.concatenate((centre - half, centre + half)).T
-    return boxes, 1.0 / (1.0 + np.exp(-found[0]))
+    cell = _grid(height, width).take(hits, axis=1)
+    sides = np.exp(np.minimum(found[3:], _LARGEST_LOG)) * cell[3]
+    corners = cell[:2] + found[1:3] * cell[2] - sides * _HALF
+    scores = np.tanh(found[0] * _HALF) * _HALF + _HALF  # the sigmoid: unlike exp, tanh never overflows
+    return np.concatenate((corners, sides)).T.tolist(), scores.tolist()
 
 
 @lru_cache(maxsize=4)
-def _grid(shapes: tuple[tuple[int, int], ...]) -> NDArray[np.float32]:
-    """Of every cell of levels of these heights and widths: centre x and y, stride, half the prior, [4, cells]."""
+def _grid(height: int, width: int) -> NDArray[np.float32]:
+    """Of every cell of an input of this size: centre x and y, stride, prior, [4, P]."""
     levels = []
-    for (height, width), stride, prior in zip(shapes, STRIDES, PRIORS, strict=True):
-        y, x = np.mgrid[:height, :width].reshape(2, -1)
-        same = np.ones(height * width)
-        levels.append(np.stack(((x + 0.5) * stride, (y + 0.5) * stride, same * stride, same * prior / 2)))
+    for stride, prior in zip(STRIDES, PRIORS, strict=True):
+        y, x = np.mgrid[: height // stride, : width // stride].reshape(2, -1)
+        same = np.ones(x.size)
+        levels.append(np.stack(((x + 0.5) * stride, (y + 0.5) * stride, same * stride, same * prior)))
     return np.asarray(np.concatenate(levels, axis=1), np.float32)
 
 
-def suppress(boxes: Boxes, scores: Scores, threshold: float, same: float = SAME_FACE) -> tuple[Boxes, Scores]:
-    """Keep the best of overlapping boxes."""
-    if len(boxes) < 2:
-        return boxes, scores
-    sides = np.concatenate((boxes[:, :2], boxes[:, 2:] - boxes[:, :2]), 1)
-    kept = np.asarray(cv2.dnn.NMSBoxes(sides.tolist(), scores.tolist(), threshold, same), int).reshape(-1)
-    return boxes[kept], scores[kept]
+def suppress(
+    rectangles: Sequence[Sequence[float]], scores: Sequence[float], same: float = SAME_FACE
+) -> Sequence[int]:
+    """Which of overlapping rectangles, x, y, width and height, to keep; the best first."""
+    if len(rectangles) < 2:
+        return range(len(rectangles))
+    kept: list[int] = np.asarray(cv2.dnn.NMSBoxes(rectangles, scores, 0.0, same), int).tolist()
+    return kept

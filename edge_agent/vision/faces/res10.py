@@ -40,9 +40,10 @@ class Res10:
     def detect(self, image: Image) -> tuple[Boxes, Scores]:
         """See `FaceDetector.detect`."""
         canvas, scale = self._letterbox.fit(image)
-        self._net.setInput(self._blob(canvas))
+        self._blob.feed(self._net, canvas)
         begin = time.perf_counter()
         found = np.asarray(self._net.forward(), np.float32).reshape(-1, 7)  # image, class, score, box in 0..1
         self.net_ms = (time.perf_counter() - begin) * 1e3
         found = found[found[:, 2] >= self._threshold]
-        return tidy(found[:, 3:7] * (SIDE / scale), found[:, 2], image.shape[1], image.shape[0])
+        boxes = found[:, 3:7] * (SIDE / scale)
+        return tidy(boxes.tolist(), found[:, 2].tolist(), image.shape[1], image.shape[0])

@@ -54,4 +54,4 @@ class YuNet:
         self.net_ms = (time.perf_counter() - begin) * 1e3
         rows = np.zeros((0, 15), np.float32) if found is None else np.asarray(found, np.float32)
         boxes = np.concatenate((rows[:, :2], rows[:, :2] + rows[:, 2:4]), 1)  # it says x, y, width, height
-        return tidy(boxes / scale, rows[:, 14], image.shape[1], image.shape[0])
+        return tidy((boxes / scale).tolist(), rows[:, 14].tolist(), image.shape[1], image.shape[0])

@@ -116,11 +116,11 @@ def test_a_better_look_weighs_more() -> None:
 
 def test_gender_is_unknown_without_looks_and_below_its_threshold() -> None:
     gender = GenderVotes(3, threshold=0.8)
-    assert gender.answer() == ("unknown", 0.0)
+    assert gender.answer == ("unknown", 0.0)
     gender.add(GenderScores(0.7, 0.3), 1.0)
-    assert gender.answer()[0] == "unknown"
+    assert gender.answer[0] == "unknown"
     gender.add(GenderScores(0.98, 0.02), 1.0)
-    assert gender.answer() == ("male", pytest.approx(0.84))
+    assert gender.answer == ("male", pytest.approx(0.84))
 
 
 def test_gender_asks_for_few_and_good_pictures() -> None:
@@ -131,4 +131,4 @@ def test_gender_asks_for_few_and_good_pictures() -> None:
     assert gender.wants(0.8)
     gender.add(GenderScores(0.1, 0.9), 0.8)
     assert not gender.wants(1.0)
-    assert gender.answer() == ("female", pytest.approx(0.9))
+    assert gender.answer == ("female", pytest.approx(0.9))

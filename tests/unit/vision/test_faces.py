@@ -137,26 +137,41 @@ def test_letterbox_refuses_what_is_no_image(image: np.ndarray) -> None:
 
 
 def test_tidy_clips_drops_and_sorts() -> None:
-    boxes = np.asarray([[-5, -5, 20, 20], [90, 10, 130, 60], [200, 0, 220, 20], [10, 10, 10.5, 40]], np.float32)
-    found, scores = tidy(boxes, np.asarray([0.2, 0.9, 0.8, 0.7], np.float32), 100, 50)
+    boxes = [[-5, -5, 20, 20], [90, 10, 130, 60], [200, 0, 220, 20], [10, 10, 10.5, 40]]
+    found, scores = tidy(boxes, [0.2, 0.9, 0.8, 0.7], 100, 50)
     np.testing.assert_allclose(found, [[90, 10, 100, 50], [0, 0, 20, 20]])
     np.testing.assert_allclose(scores, [0.9, 0.2])
+    assert (found.dtype, scores.dtype) == (np.float32, np.float32)
+
+
+def test_tidy_of_nothing() -> None:
+    found, scores = tidy([], [], 100, 50)
+    assert (found.shape, scores.shape) == ((0, 4), (0,))
+
+
+@pytest.mark.parametrize("side", range(5))
+def test_tidy_drops_what_is_no_number(side: int) -> None:
+    values = [10.0, 10.0, 30.0, 30.0, 0.9]
+    values[side] = float("nan")
+    assert len(tidy([values[:4]], values[4:], 100, 50)[0]) == 0
 
 
 def test_decoding_by_hand() -> None:
-    maps = [np.full((1, 5, 32 // stride, 64 // stride), -20.0, np.float32) for stride in (8, 16, 32)]
-    maps[1][0, :, 1, 2] = (0.0, 0.25, -0.5, 0.0, np.log(2.0))
-    boxes, scores = decode(maps, -1.0)
+    maps = [np.full((5, 32 // stride, 64 // stride), -20.0, np.float32) for stride in (8, 16, 32)]
+    maps[1][:, 1, 2] = (0.0, 0.25, -0.5, 0.0, np.log(2.0))
+    cells = np.concatenate([level.reshape(5, -1) for level in maps], axis=1)
+    rectangles, scores = decode(cells, 32, 64, -1.0)
     # Centre (2.75, 1.0) strides of 16; 56 wide, 112 high.
-    np.testing.assert_allclose(boxes, [[44 - 28, 16 - 56, 44 + 28, 16 + 56]], rtol=1e-5)
-    np.testing.assert_allclose(scores, [0.5])
+    np.testing.assert_allclose(rectangles, [[44 - 28, 16 - 56, 56, 112]], rtol=1e-5)
+    assert scores == [0.5]
+    assert decode(cells, 32, 64, 1.0) == ([], [])
 
 
 def test_suppress_keeps_the_best() -> None:
-    boxes = np.asarray([[0, 0, 50, 50], [3, 3, 53, 53], [100, 100, 150, 150]], np.float32)
-    kept, scores = suppress(boxes, np.asarray([0.6, 0.9, 0.7], np.float32), 0.5)
-    np.testing.assert_allclose(kept, boxes[[1, 2]])
-    np.testing.assert_allclose(scores, [0.9, 0.7])
+    rectangles = [[0.0, 0.0, 50.0, 50.0], [3.0, 3.0, 50.0, 50.0], [100.0, 100.0, 50.0, 50.0]]
+    assert list(suppress(rectangles, [0.4, 0.9, 0.8])) == [1, 2]
+    assert list(suppress(rectangles[:1], [0.4])) == [0]
+    assert list(suppress([], [])) == []
 
 
 def test_the_threshold_of_the_nearest_width() -> None:
