@@ -1,4 +1,7 @@
-"""What a frame costs: the whole loop against the ancestor's pipeline, in the same run, on one core, alternating."""
+"""What a frame costs: the whole loop against the ancestor's pipeline, in the same run, on one core, in turn.
+
+Each has a process of its own, and only one of them works at a time.
+"""
 
 from __future__ import annotations
 
@@ -20,6 +23,7 @@ import numpy as np
 from rich.console import Console
 from rich.progress import track
 
+from benchmarks.apart import Apart, Play
 from benchmarks.naive import NaivePipeline, backends, res10_files
 from benchmarks.scenes.entrance import entrance
 from benchmarks.scenes.film import Film, draw
@@ -32,7 +36,7 @@ from edge_agent.config_file import load
 from edge_agent.errors import EdgeAgentError
 from edge_agent.types import Frame, Image
 
-Power = Literal["low", "balanced", "full"]
+_POWERS: tuple[Literal["balanced", "full"], ...] = ("balanced", "full")
 
 _WALL = datetime(2026, 1, 1, tzinfo=timezone.utc)
 _VISIT_FPS = 10.0
@@ -87,7 +91,7 @@ class Ours:
     now: float = 1.0
 
     @classmethod
-    def create(cls, settings: Settings, power: Power) -> Ours:
+    def create(cls, settings: Settings, power: Literal["low", "balanced", "full"]) -> Ours:
         settings = settings.model_copy(update={"vision": settings.vision.model_copy(update={"power": power})})
         return cls(Chain(settings))
 
@@ -108,6 +112,33 @@ class Ours:
         frames = len(scene.frames)
         overhead = elapsed / networks - 1 if networks else 0.0
         return {"ms": seconds / frames * 1e3, "overhead": overhead, "calls": calls / frames, "faces": faces}
+
+
+def scenes() -> list[Scene]:
+    """One face, four faces, nobody.
+
+    Raises:
+        PortraitError: no portrait is installed.
+    """
+    return [visit_scene(1), visit_scene(4), empty_scene()]
+
+
+def ours(settings: Settings) -> Play:
+    """The real chain at each power, ready to play the scenes, called `POWER / SCENE`; for a process of its own.
+
+    Raises:
+        EdgeAgentError: a model is missing.
+        PortraitError: no portrait is installed.
+    """
+    cv2.setNumThreads(1)
+    played = {scene.name: scene for scene in scenes()}
+    subjects = {power: Ours.create(settings, power) for power in _POWERS}
+
+    def play(name: str) -> dict[str, float]:
+        power, _, scene = name.partition(" / ")
+        return subjects[power].play(played[scene])
+
+    return play
 
 
 def play_naive(pipeline: NaivePipeline, scene: Scene) -> dict[str, float]:
@@ -138,24 +169,23 @@ def measure(settings: Settings, rounds: int, console: Console) -> dict[str, Any]
         PortraitError: no portrait is installed.
     """
     cv2.setNumThreads(1)
-    scenes = [visit_scene(1), visit_scene(4)]
-    empty = empty_scene()
+    *visited, empty = scenes()
     res10 = res10_files()
     with tempfile.TemporaryDirectory() as scratch:
         ancestors = {backend: NaivePipeline(backend, res10, Path(scratch)) for backend in backends()}
-    ours = {power: Ours.create(settings, power) for power in ("balanced", "full")}
     values: dict[str, list[dict[str, float]]] = {}
-    for lap in track(range(rounds + 1), "rounds", console=console):
-        lap_values: dict[str, dict[str, float]] = {}
-        for scene in scenes:
-            for backend, pipeline in ancestors.items():
-                lap_values[f"ancestor, {backend} / {scene.name}"] = play_naive(pipeline, scene)
-            for power, subject in ours.items():
-                lap_values[f"ours, {power} / {scene.name}"] = subject.play(scene)
-        lap_values["ours, balanced / empty"] = ours["balanced"].play(empty)
-        if lap:  # the first round only warms up
-            for name, one in lap_values.items():
-                values.setdefault(name, []).append(one)
+    with Apart(ours, settings) as subject:
+        for lap in track(range(rounds + 1), "rounds", console=console):
+            lap_values: dict[str, dict[str, float]] = {}
+            for scene in visited:
+                for backend, pipeline in ancestors.items():
+                    lap_values[f"ancestor, {backend} / {scene.name}"] = play_naive(pipeline, scene)
+                for power in _POWERS:
+                    lap_values[f"ours, {power} / {scene.name}"] = subject.play(f"{power} / {scene.name}")
+            lap_values["ours, balanced / empty"] = subject.play("balanced / empty")
+            if lap:  # the first round only warms up
+                for name, one in lap_values.items():
+                    values.setdefault(name, []).append(one)
     return {
         "medians": {name: _medians(laps) for name, laps in values.items()},
         "rounds": values,

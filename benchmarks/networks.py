@@ -85,7 +85,7 @@ def compare(rounds: int) -> list[Comparison]:
     """
     store, frame = ModelStore(), face_frame()
     detector = face_detectors.create(FaceSettings(), store)
-    box = tuple(detector.detect(frame)[0][0].tolist())
+    box = detector.detect(frame)[0].box
     mask = MaskClassifier(store.paths("mask_detector")[0], store.entry("mask_detector"))
     gender = GenderClassifier.load(store, "gender_net")
     res10 = cv2.dnn.readNetFromCaffe(*map(str, res10_files()))

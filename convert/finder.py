@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,6 +12,7 @@ from convert.errors import ConvertError
 from convert.faces.records import overlaps
 from edge_agent.config import FaceSettings
 from edge_agent.errors import ModelError
+from edge_agent.types import Face
 from edge_agent.vision.faces import create
 from edge_agent.vision.store import ModelStore, bundled_directory
 
@@ -34,8 +36,7 @@ class Finder:
 
     def boxes(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The boxes ``(n, 4)`` of all faces in ``image`` (``(height, width, 3)`` uint8 BGR), in its pixels."""
-        found, _ = self._detector.detect(image)
-        return found
+        return as_arrays(self._detector.detect(image))[0]
 
     def largest(self, image: NDArray[np.uint8]) -> Box | None:
         """The box of the largest face in ``image``; None if there is none."""
@@ -45,6 +46,12 @@ class Finder:
         areas = (boxes[:, 2] - boxes[:, 0]) * (boxes[:, 3] - boxes[:, 1])
         x1, y1, x2, y2 = (float(value) for value in boxes[int(areas.argmax())])
         return x1, y1, x2, y2
+
+
+def as_arrays(faces: Sequence[Face]) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Boxes ``(n, 4)``, x1, y1, x2, y2, and scores ``(n,)``."""
+    boxes = np.array([face.box for face in faces], np.float32).reshape(-1, 4)
+    return boxes, np.array([face.score for face in faces], np.float32)
 
 
 def nearest(

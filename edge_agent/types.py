@@ -91,8 +91,9 @@ class MaskScores:
     @property
     def label(self) -> Verdict:
         """The likeliest class."""
-        best = max(range(3), key=(self.mask, self.no_mask, self.incorrect).__getitem__)
-        return Verdict(LABELS[best])
+        if self.mask >= self.no_mask and self.mask >= self.incorrect:
+            return Verdict.MASK
+        return Verdict.NO_MASK if self.no_mask >= self.incorrect else Verdict.INCORRECT
 
     @property
     def confidence(self) -> float:

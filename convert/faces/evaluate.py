@@ -15,6 +15,7 @@ import numpy as np
 from convert import images
 from convert.faces.measure import BANDS, LARGE, Matched, match
 from convert.faces.records import Scene
+from convert.finder import as_arrays
 from edge_agent.config import FaceSettings
 from edge_agent.errors import ModelError
 from edge_agent.vision import threads
@@ -79,7 +80,7 @@ def measure(kinds: Sequence[tuple[str, int]], scenes: Sequence[Scene], store: Mo
         times = milliseconds([detector for _, _, detector in loaded])
         measured = []
         for (kind, width, detector), taken in zip(loaded, times, strict=True):
-            found = [detector.detect(images.read(scene.path)) for scene in scenes]
+            found = [as_arrays(detector.detect(images.read(scene.path))) for scene in scenes]
             threshold = threshold_for(store.entry(kind), width)
             shown = SIDE if kind == "res10" else width  # it always takes the same
             measured.append(Measured(kind, shown, threshold, taken, match(scenes, found)))

@@ -23,21 +23,13 @@ class MaskVotes:
         self.verdict = Verdict.UNDECIDED
         self.confidence = 0.0
         """Share of the votes for the verdict; for `undecided` of the leading class."""
+        self.latest = Verdict.UNDECIDED
+        """What the newest look said."""
+        self.sure = False
+        """Whether there is a verdict and the newest look agrees with it; bare and badly worn agree."""
 
     def __len__(self) -> int:
         return len(self._looks)
-
-    @property
-    def latest(self) -> Verdict:
-        """What the newest look said."""
-        return self._looks[-1][0].label if self._looks else Verdict.UNDECIDED
-
-    @property
-    def sure(self) -> bool:
-        """Whether there is a verdict and the newest look agrees with it; bare and badly worn agree."""
-        if self.verdict is Verdict.UNDECIDED:
-            return False
-        return self.latest is self.verdict or (self.latest.is_violation and self.verdict.is_violation)
 
     def add(self, scores: MaskScores, weight: float, threshold: float) -> None:
         """Count one look of `weight` (0 to 1) and judge anew; `threshold` is the share that makes a verdict."""
@@ -47,13 +39,19 @@ class MaskVotes:
             return
         self._looks.append((scores, weight))
         self._judge(threshold)
+        # Kept, not asked anew: every frame wants to know, and looks are seldom.
+        self.latest = scores.label
+        agreed = self.latest is self.verdict or (self.latest.is_violation and self.verdict.is_violation)
+        self.sure = agreed and self.verdict is not Verdict.UNDECIDED
 
     def _judge(self, threshold: float) -> None:
-        total = sum(weight for _, weight in self._looks)
-        mask, no_mask, incorrect = (
-            sum(getattr(scores, name) * weight for scores, weight in self._looks) / total
-            for name in ("mask", "no_mask", "incorrect")
-        )
+        total = mask = no_mask = incorrect = 0.0
+        for scores, weight in self._looks:
+            total += weight
+            mask += weight * scores.mask
+            no_mask += weight * scores.no_mask
+            incorrect += weight * scores.incorrect
+        mask, no_mask, incorrect = mask / total, no_mask / total, incorrect / total
         worse = Verdict.NO_MASK if no_mask >= incorrect else Verdict.INCORRECT
         # Bare and badly worn are told apart only after mask and violation are: a face between those two is a
         # violation all the same.

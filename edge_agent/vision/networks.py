@@ -87,15 +87,11 @@ class Networks:
     def detect(self, image: Image) -> list[Face]:
         """Faces of the configured size inside the watched area, boxes in pixels of `image`."""
         begin = time.perf_counter()
-        boxes, scores = self._detector.detect(image)
+        faces = self._detector.detect(image)
         self.times.net += self._detector.net_ms
-        self.found = tuple(Box(*box) for box in boxes.tolist())
+        self.found = tuple([face.box for face in faces])
         least, most = self._settings.face.min_size, self._settings.face.max_size
-        found = [
-            Face(box, score)
-            for box, score in zip(self.found, scores.tolist(), strict=True)
-            if least <= box.height <= most
-        ]
+        found = [face for face in faces if least <= face.box.height <= most]
         if self._keep is not None:
             found = [face for face in found if self._keep(face.box, image.shape[1], image.shape[0])]
         self.times.faces = _since(begin)

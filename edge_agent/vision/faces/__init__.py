@@ -5,7 +5,7 @@ A fourth is one file with a `detect` and a line in `factory.py`.
 
 from __future__ import annotations
 
-from edge_agent.vision.faces.detector import Boxes, FaceDetector, Scores
+from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.faces.factory import create
 
-__all__ = ["Boxes", "FaceDetector", "Scores", "create"]
+__all__ = ["FaceDetector", "create"]

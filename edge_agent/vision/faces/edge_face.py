@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from edge_agent.errors import ModelError
-from edge_agent.types import Image
+from edge_agent.types import Face, Image
 from edge_agent.vision.blob import Blob
 from edge_agent.vision.dnn import Backend, load_caffe
-from edge_agent.vision.faces.detector import Boxes, Scores, tidy
+from edge_agent.vision.faces.detector import tidy
 from edge_agent.vision.faces.letterbox import Letterbox
 
 OUTPUT = "faces"
@@ -59,7 +59,7 @@ class EdgeFace:
         self.net_ms = 0.0
         self._logit = float(np.log(threshold / (1.0 - threshold))) if 0.0 < threshold < 1.0 else -np.inf
 
-    def detect(self, image: Image) -> tuple[Boxes, Scores]:
+    def detect(self, image: Image) -> list[Face]:
         """See `FaceDetector.detect`."""
         canvas, scale = self._letterbox.fit(image)
         self._blob.feed(self._net, canvas)

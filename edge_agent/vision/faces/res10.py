@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from edge_agent.types import Image
+from edge_agent.types import Face, Image
 from edge_agent.vision.blob import Blob
 from edge_agent.vision.dnn import Backend, load_caffe
-from edge_agent.vision.faces.detector import Boxes, Scores, tidy
+from edge_agent.vision.faces.detector import tidy
 from edge_agent.vision.faces.letterbox import Letterbox
 
 SIDE = 300
@@ -37,7 +37,7 @@ class Res10:
         self._blob = Blob(mean=MEAN)
         self.net_ms = 0.0
 
-    def detect(self, image: Image) -> tuple[Boxes, Scores]:
+    def detect(self, image: Image) -> list[Face]:
         """See `FaceDetector.detect`."""
         canvas, scale = self._letterbox.fit(image)
         self._blob.feed(self._net, canvas)

@@ -10,9 +10,9 @@ import cv2
 import numpy as np
 
 from edge_agent.errors import ModelError
-from edge_agent.types import Image
+from edge_agent.types import Face, Image
 from edge_agent.vision.dnn import Backend
-from edge_agent.vision.faces.detector import Boxes, Scores, tidy
+from edge_agent.vision.faces.detector import tidy
 from edge_agent.vision.faces.letterbox import Letterbox
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ class YuNet:
         self._letterbox = Letterbox(side)
         self.net_ms = 0.0
 
-    def detect(self, image: Image) -> tuple[Boxes, Scores]:
+    def detect(self, image: Image) -> list[Face]:
         """See `FaceDetector.detect`."""
         canvas, scale = self._letterbox.fit(image)
         self._net.setInputSize((canvas.shape[1], canvas.shape[0]))

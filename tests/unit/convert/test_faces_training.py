@@ -136,8 +136,8 @@ def test_the_exported_net_is_the_averaged_one_and_runs_on_the_device(tmp_path: P
     assert done.bytes < 1_500_000
     assert done.parameters == sum(p.numel() for p in FaceNet().parameters()) < 1_000_000
     detector = EdgeFace(*files, side=160, threshold=0.001)
-    boxes, scores = detector.detect(np.random.default_rng(0).integers(0, 255, (100, 150, 3), dtype=np.uint8))
-    assert boxes.shape == (len(scores), 4)
+    noise = np.random.default_rng(0).integers(0, 255, (100, 150, 3), dtype=np.uint8)
+    assert len(detector.detect(noise)) > 0  # an untrained net sees faces everywhere
 
 
 def test_another_file_is_no_checkpoint(tmp_path: Path) -> None:

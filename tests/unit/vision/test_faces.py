@@ -10,6 +10,7 @@ import pytest
 
 from edge_agent.config import FaceSettings
 from edge_agent.errors import ModelError
+from edge_agent.types import Box, Face
 from edge_agent.vision.faces import FaceDetector, create
 from edge_agent.vision.faces.detector import tidy
 from edge_agent.vision.faces.edge_face import EdgeFace, decode, suppress
@@ -40,7 +41,7 @@ def _detector(kind: str) -> FaceDetector:
         pytest.skip(f"not fetched: {error}")
 
 
-def _iou(a: np.ndarray, b: tuple[float, ...]) -> float:
+def _iou(a: Box, b: tuple[float, ...]) -> float:
     inter = max(0.0, min(a[2], b[2]) - max(a[0], b[0])) * max(0.0, min(a[3], b[3]) - max(a[1], b[1]))
     union = (a[2] - a[0]) * (a[3] - a[1]) + (b[2] - b[0]) * (b[3] - b[1]) - inter
     return float(inter / union)
@@ -48,10 +49,10 @@ def _iou(a: np.ndarray, b: tuple[float, ...]) -> float:
 
 @pytest.mark.parametrize("kind", ["edge_face", "res10", "yunet"])
 def test_finds_the_astronaut(kind: str, astronaut: np.ndarray) -> None:
-    boxes, scores = _detector(kind).detect(astronaut)
-    assert 1 <= len(boxes) <= 2  # the badges on her suit are tempting
-    assert _iou(boxes[0], ASTRONAUT) > 0.5
-    assert scores[0] > 0.5
+    faces = _detector(kind).detect(astronaut)
+    assert 1 <= len(faces) <= 2  # the badges on her suit are tempting
+    assert _iou(faces[0].box, ASTRONAUT) > 0.5
+    assert faces[0].score > 0.5
 
 
 @pytest.mark.parametrize("kind", ["edge_face", "res10", "yunet"])
@@ -61,9 +62,9 @@ def test_finds_her_at_other_sizes_and_shapes(kind: str, astronaut: np.ndarray) -
         frame = np.zeros((height, width, 3), np.uint8)
         small = cv2.resize(astronaut, None, fx=zoom, fy=zoom)[:height, :width]
         frame[: small.shape[0], : small.shape[1]] = small
-        boxes, _ = detector.detect(frame)
-        assert len(boxes) >= 1, (height, width)
-        assert _iou(boxes[0], tuple(zoom * side for side in ASTRONAUT)) > 0.5
+        faces = detector.detect(frame)
+        assert len(faces) >= 1, (height, width)
+        assert _iou(faces[0].box, tuple(zoom * side for side in ASTRONAUT)) > 0.5
 
 
 @pytest.mark.parametrize("kind", ["edge_face", "res10", "yunet"])
@@ -73,14 +74,13 @@ def test_boxes_are_never_empty_nor_outside(kind: str) -> None:
     detector = create(settings, ModelStore())
     noise = np.random.default_rng(0).integers(0, 255, (97, 211, 3), dtype=np.uint8)
     for image in (noise, cv2.resize(noise, (640, 480)), np.zeros((480, 640, 3), np.uint8), noise[:1, :1]):
-        boxes, scores = detector.detect(np.ascontiguousarray(image))
-        assert boxes.dtype == scores.dtype == np.float32
-        assert boxes.shape == (len(scores), 4)
-        assert (boxes[:, :2] >= 0).all()
-        assert (boxes[:, 2] <= image.shape[1]).all()
-        assert (boxes[:, 3] <= image.shape[0]).all()
-        assert (boxes[:, 2:] - boxes[:, :2] >= 1).all()
-        assert (np.diff(scores) <= 0).all()
+        faces = detector.detect(np.ascontiguousarray(image))
+        for box, score in faces:
+            assert 0 <= box.x1 <= box.x2 - 1 <= image.shape[1] - 1
+            assert 0 <= box.y1 <= box.y2 - 1 <= image.shape[0] - 1
+            assert 0 <= score <= 1
+        scores = [face.score for face in faces]
+        assert scores == sorted(scores, reverse=True)
 
 
 def test_the_shipped_net_finds_the_face_of_the_demo_clip() -> None:
@@ -92,8 +92,7 @@ def test_the_shipped_net_finds_the_face_of_the_demo_clip() -> None:
         if not more:
             break
         if read % 10 == 0:
-            boxes, _ = detector.detect(np.asarray(frame, np.uint8))
-            found += len(boxes) > 0
+            found += len(detector.detect(np.asarray(frame, np.uint8))) > 0
         read += 1
     capture.release()
     assert read > 30
@@ -138,22 +137,16 @@ def test_letterbox_refuses_what_is_no_image(image: np.ndarray) -> None:
 
 def test_tidy_clips_drops_and_sorts() -> None:
     boxes = [[-5, -5, 20, 20], [90, 10, 130, 60], [200, 0, 220, 20], [10, 10, 10.5, 40]]
-    found, scores = tidy(boxes, [0.2, 0.9, 0.8, 0.7], 100, 50)
-    np.testing.assert_allclose(found, [[90, 10, 100, 50], [0, 0, 20, 20]])
-    np.testing.assert_allclose(scores, [0.9, 0.2])
-    assert (found.dtype, scores.dtype) == (np.float32, np.float32)
-
-
-def test_tidy_of_nothing() -> None:
-    found, scores = tidy([], [], 100, 50)
-    assert (found.shape, scores.shape) == ((0, 4), (0,))
+    faces = tidy(boxes, [0.2, 0.9, 0.8, 0.7], 100, 50)
+    assert faces == [Face(Box(90, 10, 100, 50), 0.9), Face(Box(0, 0, 20, 20), 0.2)]
+    assert tidy([], [], 100, 50) == []
 
 
 @pytest.mark.parametrize("side", range(5))
 def test_tidy_drops_what_is_no_number(side: int) -> None:
     values = [10.0, 10.0, 30.0, 30.0, 0.9]
     values[side] = float("nan")
-    assert len(tidy([values[:4]], values[4:], 100, 50)[0]) == 0
+    assert tidy([values[:4]], values[4:], 100, 50) == []
 
 
 def test_decoding_by_hand() -> None:
