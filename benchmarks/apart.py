@@ -51,14 +51,15 @@ class Apart:
             RuntimeError: the process is gone.
             Exception: what was raised there.
         """
-        self._connection.send(name)
-        found: dict[str, float] = self._answer()
+        found: dict[str, float] = self._answer(name)
         return found
 
-    def _answer(self) -> Any:
+    def _answer(self, name: str | None = None) -> Any:
         try:
+            if name is not None:
+                self._connection.send(name)
             answer = self._connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             self._process.join(10)
             raise RuntimeError(f"the process that was measured ended with {self._process.exitcode}") from None
         if isinstance(answer, Exception):
@@ -67,12 +68,20 @@ class Apart:
 
 
 def _serve(connection: Connection, prepare: Callable[..., Play], arguments: tuple[object, ...]) -> None:
+    answer: object = None
     try:
         play = prepare(*arguments)
-        connection.send(None)
-        while True:
-            connection.send(play(connection.recv()))
-    except (EOFError, BrokenPipeError):  # nobody asks any more
-        return
     except Exception as error:
-        connection.send(error)
+        answer = error
+    while True:
+        try:
+            connection.send(answer)
+            if isinstance(answer, Exception):
+                return
+            name = connection.recv()
+        except (EOFError, ConnectionError):  # nobody asks any more
+            return
+        try:
+            answer = play(name)
+        except Exception as error:
+            answer = error

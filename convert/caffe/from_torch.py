@@ -2,7 +2,7 @@
 
 What it takes: Conv2d, ConvTranspose2d, BatchNorm2d (after a Conv2d), ReLU, ReLU6, LeakyReLU, Sigmoid, Softmax,
 MaxPool2d, AvgPool2d, AdaptiveAvgPool2d(1), Linear, Flatten, Dropout, Identity, nearest ×2 Upsample (as a grouped
-deconvolution of ones); in `forward`: `+`, torch.cat, torch.relu, torch.sigmoid, torch.flatten, `.flatten(1)`.
+deconvolution of ones); in `forward`: `+`, torch.cat, torch.relu, torch.sigmoid, torch.flatten, `.flatten(n)`.
 Anything else raises ConvertError with the operation's name.
 """
 
@@ -115,6 +115,9 @@ class _Translator:
             return graph.simple("Sigmoid", name, bottoms[0])
         if target in (torch.flatten, "flatten"):
             axis = node.kwargs.get("start_dim", node.args[1] if len(node.args) > 1 else 0)
+            end = node.kwargs.get("end_dim", node.args[2] if len(node.args) > 2 else -1)
+            if end != -1:
+                raise ConvertError(f"{name}: OpenCV flattens to the last dimension, not to {end}")
             return graph.flatten(name, bottoms[0], int(axis))
         raise ConvertError(f"{name}: '{target}' has no counterpart in OpenCV's Caffe importer")
 

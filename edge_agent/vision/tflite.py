@@ -68,7 +68,7 @@ class TFLiteModel:
         self.net_ms = 0.0
         """Milliseconds of the latest bare inference."""
         self._scale, self._zero = sink["quantization"]
-        self._values = _values(np.dtype(sink["dtype"]), self._scale, self._zero)
+        self._values = byte_values(np.dtype(sink["dtype"]), self._scale, self._zero)
         _log.debug("%s runs in %s with %d threads", path.name, name, threads)
 
     def run(self, batch: NDArray[Any]) -> NDArray[np.float32]:
@@ -88,7 +88,7 @@ class TFLiteModel:
         return answer
 
 
-def _values(dtype: np.dtype[Any], scale: float, zero: int) -> NDArray[np.float32] | None:
+def byte_values(dtype: np.dtype[Any], scale: float, zero: int) -> NDArray[np.float32] | None:
     """What each byte of a quantised output of one byte stands for: to look up is quicker than to compute."""
     if not scale or dtype not in (np.uint8, np.int8):
         return None

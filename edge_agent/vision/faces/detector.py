@@ -32,9 +32,10 @@ def tidy(boxes: Sequence[Sequence[float]], scores: Sequence[float], width: int, 
     that are no numbers, and sort by score.
     """
     faces = []
+    right_edge, bottom_edge = float(width), float(height)
     for (x1, y1, x2, y2), score in zip(boxes, scores, strict=True):
         # In this order min and max keep what is not a number, and the comparisons refuse it.
-        left, top, right, bottom = max(x1, 0.0), max(y1, 0.0), min(x2, width), min(y2, height)
+        left, top, right, bottom = max(x1, 0.0), max(y1, 0.0), min(x2, right_edge), min(y2, bottom_edge)
         if right - left >= 1.0 and bottom - top >= 1.0 and math.isfinite(score):
             faces.append(Face(Box(left, top, right, bottom), score))
     faces.sort(key=_score, reverse=True)

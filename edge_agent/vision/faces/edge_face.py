@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from functools import lru_cache
@@ -52,12 +53,15 @@ class EdgeFace:
     ) -> None:
         self._net = load_caffe(prototxt, caffemodel, backend=backend)
         if OUTPUT not in self._net.getLayerNames():
-            raise ModelError(f"{prototxt}: has no layer {OUTPUT}; install edge-agent again")
+            raise ModelError(
+                f"{prototxt}: has no layer '{OUTPUT}', it is of an earlier version or another network; take this "
+                "version's face_detector.prototxt and its lines in manifest.yaml, or write both anew with "
+                "python -m convert to-caffe"
+            )
         self._letterbox = Letterbox(side)
-        self._threshold = threshold
+        self._logit = _logit(threshold)
         self._blob = Blob()
         self.net_ms = 0.0
-        self._logit = float(np.log(threshold / (1.0 - threshold))) if 0.0 < threshold < 1.0 else -np.inf
 
     def detect(self, image: Image) -> list[Face]:
         """See `FaceDetector.detect`."""
@@ -73,6 +77,13 @@ class EdgeFace:
         for x, y, width, height in (rectangles[index] for index in kept):
             boxes.append((x / scale, y / scale, (x + width) / scale, (y + height) / scale))
         return tidy(boxes, [scores[index] for index in kept], image.shape[1], image.shape[0])
+
+
+def _logit(probability: float) -> float:
+    """Where the sigmoid gives this; everything lies above that of 0, nothing above that of 1."""
+    if 0.0 < probability < 1.0:
+        return math.log(probability / (1.0 - probability))
+    return -math.inf if probability <= 0.0 else math.inf
 
 
 def decode(

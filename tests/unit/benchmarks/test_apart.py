@@ -16,6 +16,8 @@ def ready(offset: float) -> Play:
             os._exit(3)
         if name == "fail":
             raise ModelError("no such model")
+        if name == "end":
+            raise EOFError("of a file that was read")
         return {"length": len(name) + offset, "process": os.getpid()}
 
     return play
@@ -35,8 +37,12 @@ def test_another_process_answers() -> None:
 def test_a_failure_is_raised_here() -> None:
     with pytest.raises(ModelError, match="models fetch res10"):
         Apart(unready)
-    with Apart(ready, 0.0) as subject, pytest.raises(ModelError, match="no such model"):
-        subject.play("fail")
+    for name, error, words in (("fail", ModelError, "no such model"), ("end", EOFError, "of a file")):
+        with Apart(ready, 0.0) as subject:
+            with pytest.raises(error, match=words):
+                subject.play(name)
+            with pytest.raises(RuntimeError, match="ended with 0"):
+                subject.play("more")
 
 
 def test_a_process_that_dies_is_told() -> None:

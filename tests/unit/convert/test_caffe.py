@@ -107,6 +107,15 @@ def test_what_opencv_does_not_know_is_refused() -> None:
         from_torch(net, {"data": (1, 3, 32, 32)}, name="net", outputs=("out",))
 
 
+def test_flattening_some_dimensions_only_is_refused() -> None:
+    class Some(nn.Module):  # type: ignore[misc]
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x.flatten(1, 2)
+
+    with pytest.raises(ConvertError, match="last dimension"):
+        from_torch(Some(), {"data": (1, 3, 8, 8)}, name="n", outputs=["o"])
+
+
 def test_outputs_must_all_be_named(net: nn.Module) -> None:
     with pytest.raises(ConvertError, match="returns 2 tensors"):
         from_torch(net, {"data": (1, 3, 64, 96)}, name="net", outputs=("only",))

@@ -13,7 +13,7 @@ from convert.errors import ConvertError  # noqa: E402
 from convert.faces import network as net_room  # noqa: E402
 from convert.faces.export import to_caffe  # noqa: E402
 from convert.faces.loss import Targets, loss, overlap  # noqa: E402
-from convert.faces.network import FaceNet, flatten, points  # noqa: E402
+from convert.faces.network import FaceNet, RawInput, flatten, points  # noqa: E402
 from convert.faces.train import Trainer, TrainSettings, rate_at, train  # noqa: E402
 from edge_agent.vision.faces import edge_face  # noqa: E402
 from edge_agent.vision.faces.edge_face import EdgeFace, decode  # noqa: E402
@@ -45,6 +45,15 @@ def test_the_device_decodes_as_the_trainer_does() -> None:
     np.testing.assert_allclose(boxes, expected, rtol=1e-4, atol=1e-3)
     np.testing.assert_allclose(scores, torch.sigmoid(raw[:, 0]).numpy(), rtol=1e-5, atol=1e-6)
     assert (edge_face.STRIDES, edge_face.PRIORS) == (net_room.STRIDES, net_room.PRIORS)
+
+
+def test_what_the_device_is_given_is_in_the_order_of_points() -> None:
+    torch.manual_seed(0)
+    net, image = FaceNet().eval(), torch.rand(1, 3, 64, 96)
+    with torch.no_grad():
+        given, expected = RawInput(net).eval()(255 * image), flatten(net(image))
+    assert given.shape == (1, 5, len(points(64, 96)[0]))
+    torch.testing.assert_close(given.transpose(1, 2), expected, rtol=1e-4, atol=1e-4)
 
 
 def test_overlap_of_boxes() -> None:

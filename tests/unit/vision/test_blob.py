@@ -34,7 +34,6 @@ def test_the_same_as_opencvs(
     blob = Blob(mean=mean, scale=scale, reverse=reverse)
     for shape in ((64, 96, 3), (97, 97, 3), (97, 97, 3), (1, 1, 3)):
         image = RNG.integers(0, 256, shape, np.uint8)
-        # blobFromImage takes the mean in the picture's order, then swaps; here it comes in the network's.
         expected = cv2.dnn.blobFromImage(image, scale, mean=mean, swapRB=reverse)
         blob.feed(mirror, image)
         assert np.allclose(mirror.forward(), expected, atol=1e-4)

@@ -75,12 +75,27 @@ def test_boxes_are_never_empty_nor_outside(kind: str) -> None:
     noise = np.random.default_rng(0).integers(0, 255, (97, 211, 3), dtype=np.uint8)
     for image in (noise, cv2.resize(noise, (640, 480)), np.zeros((480, 640, 3), np.uint8), noise[:1, :1]):
         faces = detector.detect(np.ascontiguousarray(image))
+        assert faces or kind != "edge_face" or image.max() == 0 or image.size == 3
         for box, score in faces:
             assert 0 <= box.x1 <= box.x2 - 1 <= image.shape[1] - 1
             assert 0 <= box.y1 <= box.y2 - 1 <= image.shape[0] - 1
             assert 0 <= score <= 1
         scores = [face.score for face in faces]
         assert scores == sorted(scores, reverse=True)
+
+
+@pytest.mark.parametrize(("threshold", "finds"), [(0.0, True), (1.0, False)])
+def test_the_ends_of_the_threshold(threshold: float, finds: bool) -> None:
+    detector = create(FaceSettings(threshold=threshold), ModelStore())
+    assert bool(detector.detect(np.zeros((480, 640, 3), np.uint8))) is finds
+
+
+def test_a_network_of_an_earlier_version_is_refused_with_what_to_do(tmp_path: Path) -> None:
+    prototxt, caffemodel = ModelStore().paths("edge_face")
+    whole = prototxt.read_text()
+    (tmp_path / "old.prototxt").write_text(whole[: whole.index('layer {\n  name: "flatten"')])
+    with pytest.raises(ModelError, match=r"no layer 'faces'.*to-caffe"):
+        EdgeFace(tmp_path / "old.prototxt", caffemodel)
 
 
 def test_the_shipped_net_finds_the_face_of_the_demo_clip() -> None:
@@ -136,9 +151,10 @@ def test_letterbox_refuses_what_is_no_image(image: np.ndarray) -> None:
 
 
 def test_tidy_clips_drops_and_sorts() -> None:
-    boxes = [[-5, -5, 20, 20], [90, 10, 130, 60], [200, 0, 220, 20], [10, 10, 10.5, 40]]
+    boxes = [[-5.0, -5.0, 20.0, 20.0], [90.0, 10.0, 130.0, 60.0], [200.0, 0.0, 220.0, 20.0], [1.0, 1.0, 1.5, 40.0]]
     faces = tidy(boxes, [0.2, 0.9, 0.8, 0.7], 100, 50)
     assert faces == [Face(Box(90, 10, 100, 50), 0.9), Face(Box(0, 0, 20, 20), 0.2)]
+    assert all(type(side) is float for face in faces for side in face.box)
     assert tidy([], [], 100, 50) == []
 
 

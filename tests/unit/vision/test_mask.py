@@ -14,7 +14,7 @@ from edge_agent.types import Verdict
 from edge_agent.vision.manifest import ModelEntry, ModelFile
 from edge_agent.vision.mask import MaskClassifier
 from edge_agent.vision.store import ModelStore, bundled_directory
-from edge_agent.vision.tflite import TFLiteModel, available_runtimes
+from edge_agent.vision.tflite import TFLiteModel, available_runtimes, byte_values
 
 FACE = (165.0, 70.0, 285.0, 225.0)
 """Where the face of scikit-image's astronaut (NASA, public domain) is."""
@@ -56,6 +56,20 @@ def test_at_least_one_runtime_is_installed_and_an_unknown_delegate_is_named(tmp_
     library = ctypes.util.find_library("c")  # a library, but no delegate
     with pytest.raises(ModelError, match="delegate"):
         TFLiteModel(path(), delegate=Path(library or "libc.so.6"))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int8])
+def test_bytes_stand_for_what_their_quantisation_says(dtype: type) -> None:
+    codes = np.array([[0, 3, 127], [-128, -1, 5]]).astype(dtype)
+    values = byte_values(np.dtype(dtype), 0.25, -3)
+    assert values is not None
+    np.testing.assert_array_equal(values.take(codes.view(np.uint8)), (codes.astype(np.float32) + 3) * 0.25)
+
+
+def test_no_table_for_what_is_no_quantised_byte() -> None:
+    assert byte_values(np.dtype(np.float32), 0.0, 0) is None
+    assert byte_values(np.dtype(np.int16), 0.5, 0) is None
+    assert byte_values(np.dtype(np.uint8), 0.0, 0) is None
 
 
 @pytest.mark.parametrize("content", [b"", b"TFL3 is not enough", b"\x1c\0\0\0TFL3" + b"\0" * 64])
