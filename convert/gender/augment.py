@@ -33,6 +33,8 @@ _DEVICE_SHARE = 0.5
 class Batch:
     """Crops with their labels, ``n`` of each; ``UNKNOWN`` where there is none."""
 
+    face: NDArray[np.int64]
+    """Which of the photos it is."""
     crops: NDArray[np.uint8]
     """``(n, size, size, 3)`` RGB."""
     sex: NDArray[np.int64]
@@ -74,7 +76,7 @@ def training_batches(
             crops[row] = degraded_crop(images.read(other.path), np.array(other.box, np.float32), size, rng)
         unknown = np.full(batch - known, UNKNOWN)
         sex, age, race = (np.concatenate((of[chosen], unknown)) for of in (faces.sex, faces.age, faces.race))
-        yield Batch(crops, sex, age, race)
+        yield Batch(np.concatenate((chosen, unknown)), crops, sex, age, race)
 
 
 def plain_crops(

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
-    """Add ``train-gender``, ``average-gender``, ``export-gender`` and ``evaluate-gender``."""
+    """Add ``describe-gender``, ``train-gender``, ``average-gender``, ``export-gender`` and ``evaluate-gender``."""
     train = subparsers.add_parser("train-gender", help="train the gender network on FairFace photos")
     _add_data(train)
     train.add_argument("--weights", type=Path, metavar="FILE",
@@ -23,6 +23,8 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
                        help="train a larger network, to learn from as a --teacher; it does not ship")
     train.add_argument("--teacher", type=Path, action="append", default=[], metavar="FILE", dest="teachers",
                        help="learn from what this network says, .pt or .caffemodel; may be given several times")
+    train.add_argument("--lessons", type=Path, metavar="FILE.npz",
+                       help="of describe-gender: learn from what face recognition makes of the photos, too")
     train.add_argument("--bfloat16", action="store_true",
                        help="multiply in 16 bits where networks are large: faster on a processor with AMX only")
     train.add_argument("--out", type=Path, required=True, metavar="DIR",
@@ -35,6 +37,16 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.add_argument("--threads", type=int, default=1, help="that compute (default: %(default)s)")
     train.add_argument("--seed", type=int, default=1, help="default: %(default)s")
     train.set_defaults(run=_train)
+
+    describe = subparsers.add_parser("describe-gender", help="write what face recognition makes of the photos")
+    _add_data(describe)
+    describe.add_argument("--faceres", type=Path, required=True, metavar="FILE",
+                          help="models/faceres.json of the npm package @vladmandic/human")
+    describe.add_argument("--dlib", type=Path, required=True, metavar="FILE",
+                          help="dlib_face_recognition_resnet_model_v1.dat of the PyPI package "
+                          "face-recognition-models")
+    describe.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
+    describe.set_defaults(run=_describe)
 
     average = subparsers.add_parser("average-gender", help="average the weights of gender networks")
     average.add_argument("networks", type=Path, nargs="+", metavar="FILE",
@@ -81,8 +93,21 @@ def _train(args: argparse.Namespace) -> int:
 
     settings = Settings(minutes=args.minutes, rate=args.rate, seed=args.seed, threads=args.threads,
                         small_part=args.small_part, large=args.large, teachers=tuple(args.teachers),
-                        bfloat16=args.bfloat16)
+                        lessons=args.lessons, bfloat16=args.bfloat16)
     print(train(args.dataset, args.cache, args.weights, args.out, settings))
+    return 0
+
+
+def _describe(args: argparse.Namespace) -> int:
+    from convert.needs import need
+
+    need("torch", "google.protobuf", "sklearn")
+    from convert.gender.recognition import learn
+    from convert.gender.records import load_faces
+
+    faces = load_faces(args.dataset, args.cache)
+    learn(faces, args.faceres, args.dlib).save(args.out, faces)
+    print(args.out)
     return 0
 
 

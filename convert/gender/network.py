@@ -76,10 +76,11 @@ class Classifier(nn.Module):  # type: ignore[misc]  # torch is not followed by m
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         return self.sex(self.features(x))
 
-    def all_heads(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-        """Logits of sex, age and race, for training."""
-        features = self.dropout(self.features(x))
-        return self.sex(features), self.age(features), self.race(features)
+    def all_heads(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor]:
+        """For training: logits of sex, age and race, and the features that they were read from."""
+        features = self.features(x)
+        dropped = self.dropout(features)
+        return self.sex(dropped), self.age(dropped), self.race(dropped), features
 
 
 class GenderNet(Classifier):

@@ -22,6 +22,7 @@ from torch.utils.data import DataLoader, IterableDataset
 from convert.errors import ConvertError
 from convert.gender.augment import Batch, plain_crops, training_batches
 from convert.gender.network import Classifier, GenderNet, load_imagenet
+from convert.gender.recognition import POINT, Lessons
 from convert.gender.records import Faces, Other, load_faces, other_faces
 from convert.gender.teacher import FaceNet, Teachers, load_faceres, opened, scaled
 from convert.timed import REPORT_EVERY, History, Progress
@@ -56,6 +57,10 @@ class Settings:
     teacher_share: float = 0.7
     """What the teachers say counts for so much, the label for the rest. With teachers, faces without a label
     are learnt from, too."""
+    lessons: Path | None = None
+    """Of ``describe-gender``: what face recognition makes of the photos, to learn from besides the labels."""
+    answers_share: float = 0.5
+    """What the lessons answer counts for so much, the label for the rest."""
     bfloat16: bool = False
     """Multiply in 16 bits in large networks and teachers: twice as fast on a processor that has units for it (AMX),
     slower on others. The network that ships is too narrow to gain by it."""
@@ -78,8 +83,11 @@ class _State:
         torch.manual_seed(settings.seed)
         self.net = _built(weights, large=settings.large).to(memory_format=torch.channels_last)
         self.average = copy.deepcopy(self.net).eval()
-        decayed = [p for p in self.net.parameters() if p.ndim > 1]
-        plain = [p for p in self.net.parameters() if p.ndim <= 1]
+        self.point = nn.Linear(self.net.sex.in_features, POINT)
+        """Reads the point of a lesson from the features; does not ship."""
+        trained = [*self.net.parameters(), *(self.point.parameters() if settings.lessons else ())]
+        decayed = [p for p in trained if p.ndim > 1]
+        plain = [p for p in trained if p.ndim <= 1]
         self.optimizer = torch.optim.AdamW(
             [{"params": decayed, "weight_decay": settings.weight_decay}, {"params": plain, "weight_decay": 0.0}],
             lr=settings.rate,
@@ -90,14 +98,14 @@ class _State:
 
     def save(self, path: Path) -> None:
         part = path.with_suffix(".part")
-        state = {name: getattr(self, name).state_dict() for name in ("net", "average", "optimizer")}
+        state = {name: getattr(self, name).state_dict() for name in ("net", "average", "point", "optimizer")}
         torch.save({**state, "step": self.step, "elapsed": self.elapsed}, part)
         part.replace(path)
 
     def load(self, path: Path) -> None:
         try:
             state = torch.load(path, weights_only=True)
-            for name in ("net", "average", "optimizer"):
+            for name in ("net", "average", "point", "optimizer"):
                 getattr(self, name).load_state_dict(state[name])
             self.step, self.elapsed = state["step"], state["elapsed"]
         except (OSError, RuntimeError, KeyError, EOFError, TypeError, ValueError, UnpicklingError) as error:
@@ -148,14 +156,17 @@ def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings:
     # Before the photos are decoded, which takes minutes the first time.
     state = _begun(checkpoint, result, weights, settings)
     teachers = Teachers(settings.teachers)
+    if teachers and settings.lessons is not None:
+        raise ConvertError("a network learns from teachers or from lessons, not from both; leave one out")
     others = other_faces(dataset) if teachers else []
     faces = load_faces(dataset, cache)
+    lessons = Lessons.load(settings.lessons, faces) if settings.lessons is not None else None
     with Progress(total) as progress, History(out / "history.csv", ("size", "loss", "right")) as history:
         for size, end in ((settings.small_size, settings.small_part), (state.net.size, 1.0)):
             if state.elapsed < end * total:
                 seed = settings.seed * 1_000_003 + state.step
                 stream = _Stream(faces, max(size, teachers.size), settings.batch, seed, others)
-                _phase(state, stream, teachers, size, end * total, settings, checkpoint, history, progress)
+                _phase(state, stream, teachers, lessons, size, end * total, settings, checkpoint, history, progress)
                 _log.info("%d px done: %s", size, _validate(state.average, faces))
     torch.save(state.average.state_dict(), result)
     return result
@@ -185,6 +196,7 @@ def _phase(
     state: _State,
     stream: _Stream,
     teachers: Teachers,
+    lessons: Lessons | None,
     size: int,
     until: float,
     settings: Settings,
@@ -208,12 +220,18 @@ def _phase(
             told = teachers.tell(batch.crops) if teachers else None
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16 and settings.large):
             answers = state.net.all_heads(state.net.prepare(scaled(batch.crops, size)))
-        sex, age, race = (answer.float() for answer in answers)
+        sex, age, race, features = (answer.float() for answer in answers)
         target = torch.from_numpy(batch.sex)
         loss = losses(sex, target)
         if told is not None:
             share = settings.teacher_share
             loss = share * functional.cross_entropy(sex, told) + (1 - share) * loss
+        if lessons is not None:
+            answered, wanted = (torch.from_numpy(of[batch.face]) for of in (lessons.answers, lessons.points))
+            share = settings.answers_share
+            loss = share * functional.cross_entropy(sex, answered) + (1 - share) * loss
+            # One less the cosine: how far from where it should be.
+            loss = loss + 1 - functional.cosine_similarity(state.point(features), wanted).mean()
         loss = loss + settings.other_heads * (
             losses(age, torch.from_numpy(batch.age)) + losses(race, torch.from_numpy(batch.race))
         )
