@@ -41,6 +41,9 @@ class Mode:
         return f"{self.fourcc} {self.width}×{self.height}" + (f" at {rates}" if rates else "")
 
 
+Identity = tuple[str, str, str]
+
+
 @dataclass(frozen=True, slots=True)
 class VideoDevice:
     """A V4L2 node that delivers pictures."""
@@ -49,6 +52,10 @@ class VideoDevice:
     name: str
     bus: str
     """Where it is plugged in, e.g. usb-0000:01:00.0-1.2."""
+    function: str = ""
+    """Which of the cameras at one plug it is, one for colour and one for infrared, say: of a USB device the
+    interface, and the node's index in it, e.g. 1.0/0.
+    """
     driver: str = ""
     by_id: str | None = None
     """Its path below /dev/v4l/by-id, which stays the same under another number."""
@@ -57,9 +64,11 @@ class VideoDevice:
     """Why it could not be asked."""
 
     @property
-    def identity(self) -> tuple[str, str]:
-        """Its name and where it is plugged in: what tells it from its like, whatever its number."""
-        return self.name, self.bus or self.path  # one that could not be asked has no bus
+    def identity(self) -> Identity:
+        """Its name, where it is plugged in and which camera there it is: what tells it from its like, whatever its
+        number.
+        """
+        return self.name, self.bus or self.path, self.function  # one that could not be asked has no bus
 
     @property
     def needs_picamera2(self) -> bool:
@@ -105,13 +114,28 @@ def _ask(node: Path, by_id: str | None, modes: bool, root: Path) -> VideoDevice 
             return None
         if _text(driver) in _NOT_CAMERAS:
             return None
+        offered = tuple(_modes(handle)) if modes else ()
         return VideoDevice(
-            str(node), _text(card), _text(bus), _text(driver), by_id, tuple(_modes(handle)) if modes else ()
+            str(node), _text(card), _text(bus), function_of(node, root), _text(driver), by_id, offered
         )
     except OSError:
         return None  # not a V4L2 device, or unplugged this moment
     finally:
         os.close(handle)
+
+
+def function_of(node: Path, root: Path) -> str:
+    """See `VideoDevice.function`; empty where sysfs says nothing.
+
+    `device` links to the USB interface (1-1.2:1.0, say), `index` counts its nodes; udev makes stable names of both.
+    """
+    told = root / "sys/class/video4linux" / node.name
+    try:
+        index = (told / "index").read_text().strip()
+    except OSError:
+        return ""
+    interface = os.path.realpath(told / "device").rpartition(":")[2].rpartition("/")[2]
+    return f"{interface}/{index}"
 
 
 def _modes(handle: int) -> Iterator[Mode]:
@@ -149,7 +173,7 @@ def find_device(
     source: int | str,
     devices: Sequence[VideoDevice],
     remembered: VideoDevice | None = None,
-    beside: Collection[tuple[str, str]] = (),
+    beside: Collection[Identity] = (),
 ) -> VideoDevice:
     """Return the device that `source` means: a number, a path, or a name (whole or part, any case).
 
@@ -169,7 +193,7 @@ def find_device(
         candidates = [device for device in devices if device.identity not in beside]
         moved = [device for device in candidates if device.name == remembered.name]
         if moved:
-            return moved[0]
+            return min(moved, key=lambda device: device.function != remembered.function)
     path = f"/dev/video{source}" if isinstance(source, int) else source
     if path.startswith("/dev/"):
         real = os.path.realpath(path)

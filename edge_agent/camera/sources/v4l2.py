@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import cv2
 
-from edge_agent.camera.devices import VideoDevice, find_device, list_devices
+from edge_agent.camera.devices import Identity, VideoDevice, find_device, list_devices
 from edge_agent.camera.sources.base import Grab
 from edge_agent.camera.sources.capture import Capture
 from edge_agent.config import CameraSettings
@@ -34,7 +34,7 @@ class Memory:
     device: VideoDevice | None = None
     moved: int = 0
     """How often the camera came back under another number."""
-    beside: set[tuple[str, str]] = field(default_factory=set)
+    beside: set[Identity] = field(default_factory=set)
     """Identities of the other cameras that were attached when it was opened, now or earlier."""
 
 

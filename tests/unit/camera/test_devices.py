@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -50,6 +51,34 @@ def test_of_two_alike_the_one_in_the_same_socket_is_the_one() -> None:
     first = VideoDevice("/dev/video0", "USB Camera", "usb-1")
     second = VideoDevice("/dev/video1", "USB Camera", "usb-2")
     assert find_device(0, [first, second], remembered=VideoDevice("/dev/video0", "USB Camera", "usb-2")) is second
+
+
+def test_of_two_cameras_at_one_plug_the_same_is_found_again() -> None:
+    colour = VideoDevice("/dev/video0", "Integrated Camera", "usb-1", "1.0/0")
+    infrared = VideoDevice("/dev/video2", "Integrated Camera", "usb-1", "1.2/0")
+    swapped = [replace(infrared, path="/dev/video0"), replace(colour, path="/dev/video2")]
+    elsewhere = [replace(device, bus="usb-2") for device in swapped]
+    for now in (swapped, elsewhere):
+        assert find_device(0, now, remembered=colour, beside={infrared.identity}) is now[1]
+        assert find_device(2, now, remembered=infrared, beside={colour.identity}) is now[0]
+
+
+@pytest.mark.parametrize(
+    ("device", "function"),
+    [
+        ("devices/pci0000:00/0000:00:14.0/usb1/1-1/1-1.2/1-1.2:1.2", "1.2/0"),
+        ("devices/platform/vivid.0", "vivid.0/0"),
+        (None, ""),
+    ],
+)
+def test_sysfs_tells_which_camera_of_a_plug_it_is(tmp_path: Path, device: str | None, function: str) -> None:
+    if device is not None:
+        (tmp_path / "sys" / device).mkdir(parents=True)
+        node = tmp_path / "sys/class/video4linux/video3"
+        node.mkdir(parents=True)
+        (node / "device").symlink_to(tmp_path / "sys" / device)
+        (node / "index").write_text("0\n")
+    assert devices.function_of(Path("/dev/video3"), tmp_path) == function
 
 
 @pytest.mark.parametrize("source", [0, 2, "USB Camera"], ids=str)
