@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.detections import Box
 from convert.errors import ConvertError
 from convert.faces.records import overlaps
 from edge_agent.config import FaceSettings
@@ -16,7 +17,6 @@ from edge_agent.types import Face
 from edge_agent.vision.faces import create
 from edge_agent.vision.store import ModelStore, bundled_directory
 
-Box = tuple[float, float, float, float]
 #: Two boxes with less overlap (IoU) are of two faces.
 SAME_FACE = 0.5
 

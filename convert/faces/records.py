@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert import tables
+from convert.detections import NAME, read
 from convert.errors import ConvertError
 
 Boxes = NDArray[np.float32]
@@ -64,20 +65,15 @@ def overlaps(a: Boxes, b: Boxes) -> NDArray[np.float32]:
     return np.asarray(inter / np.maximum(area_a[:, None] + area_b[None] - inter, 1e-6), np.float32)
 
 
-def _boxes(values: list[list[float]]) -> Boxes:
+def _boxes(values: Sequence[Sequence[float]]) -> Boxes:
     return np.asarray(values, np.float32).reshape(-1, 4)
 
 
 def _read_detections(dataset: Path) -> dict[str, tuple[Boxes, NDArray[np.float32]]]:
-    found: dict[str, tuple[Boxes, NDArray[np.float32]]] = {}
-    path = dataset / "faces.jsonl"
-    for number, entry in tables.lines(path):
-        try:
-            scores = np.asarray([face["score"] for face in entry["faces"]], np.float32)
-            found[entry["file"]] = (_boxes([face["box"] for face in entry["faces"]]), scores)
-        except (KeyError, TypeError, ValueError) as error:
-            raise ConvertError(f"{path}, line {number}: not the faces of a photo ({error!r})") from error
-    return found
+    return {
+        file: (_boxes([face.box for face in faces]), np.asarray([face.score for face in faces], np.float32))
+        for file, faces in read(dataset / NAME, scored=True)
+    }
 
 
 def _face_in_head(head: Boxes, detected: Boxes) -> Boxes:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import logging
-from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,6 @@ import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from rich.console import Console
-from rich.progress import track
 from torch import nn
 from torch.nn import functional
 
@@ -28,6 +25,7 @@ from convert.errors import ConvertError
 from convert.gender.augment import plain_crops
 from convert.gender.records import AGES, RACES, SEXES, Faces
 from convert.gender.teacher import FaceNet, load_faceres
+from convert.progress import track
 
 _log = logging.getLogger(__name__)
 
@@ -116,7 +114,7 @@ def answers(described: NDArray[np.float32], faces: Faces) -> NDArray[np.float32]
     """Probabilities ``(n, 2)`` of classifiers of descriptions ``(n, d)`` that were trained without the photo."""
     train, found = faces.split("train"), np.zeros((len(faces.files), len(SEXES)), np.float32)
     inputs = torch.from_numpy(described) * 8.0  # to numbers around 1: each part was scaled to length 1
-    for fold in _shown(range(_FOLDS), "classifiers"):
+    for fold in track(range(_FOLDS), "classifiers"):
         asked = train[faces.bucket[train] % _FOLDS == fold]
         found[asked] = _voices(inputs, faces, np.setdiff1d(train, asked), asked)
     others = np.setdiff1d(np.arange(len(found)), train)
@@ -165,7 +163,7 @@ def _by_faceres(faces: Faces, manifest: Path) -> NDArray[np.float32]:
     load_faceres(net, manifest)
     net = net.eval().to(memory_format=torch.channels_last)
     found = []
-    for begin in _shown(range(0, len(faces.files), _BATCH), "FaceRes"):
+    for begin in track(range(0, len(faces.files), _BATCH), "FaceRes"):
         rows = np.arange(begin, min(begin + _BATCH, len(faces.files)))
         crops = plain_crops(faces, rows, _FACERES_SIDE, masked=False)
         with torch.inference_mode():
@@ -185,7 +183,7 @@ def _by_dlib(faces: Faces, weights: Path) -> NDArray[np.float32]:
         raise ConvertError(f"{weights} is no face recognition network of dlib: {error}") from error
     usual = np.nanmean(faces.landmarks, axis=0)
     found = []
-    for begin in _shown(range(0, len(faces.files), _BATCH), "dlib"):
+    for begin in track(range(0, len(faces.files), _BATCH), "dlib"):
         rows = range(begin, min(begin + _BATCH, len(faces.files)))
         chips = [chip(np.asarray(faces.pixels[row]), faces.landmarks[row], usual) for row in rows]
         found.append(np.array(network.compute_face_descriptor(chips), np.float32))
@@ -207,10 +205,6 @@ def chip(
     turn, _ = cv2.estimateAffinePartial2D(np.ascontiguousarray(seen, np.float32), wanted, method=cv2.LMEDS)
     cut = cv2.warpAffine(image_bgr, turn, (_DLIB_SIDE, _DLIB_SIDE), borderMode=cv2.BORDER_REFLECT)
     return np.ascontiguousarray(cut[:, :, ::-1])
-
-
-def _shown(numbers: range, what: str) -> Iterable[int]:
-    return track(numbers, what, console=Console(stderr=True))
 
 
 def _mark(faces: Faces) -> str:

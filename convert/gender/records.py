@@ -1,8 +1,7 @@
 """The faces to learn from: a manifest, the boxes found in the photos, and a cache of their pixels.
 
 The folder given as ``--dataset`` holds ``manifest.csv`` (columns file, task, label, age, race, group), the photos
-it names and ``faces.jsonl`` (one object per photo: ``file`` and ``faces``, each with ``box`` and, if they were
-found, five ``landmarks``).
+it names and ``faces.jsonl`` (:mod:`convert.detections`).
 """
 
 from __future__ import annotations
@@ -11,13 +10,13 @@ import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from convert import images, tables
+from convert import detections, images, tables
+from convert.detections import Found
 from convert.errors import ConvertError
 from convert.gender.boxes import device_boxes
 
@@ -89,18 +88,13 @@ def other_faces(dataset: Path, least: float = 40.0) -> list[Other]:
     Raises:
         ConvertError: ``faces.jsonl`` is missing or damaged.
     """
-    path = dataset / "faces.jsonl"
     found = []
-    for number, entry in tables.lines(path):
-        try:
-            if entry["file"].startswith("gender/"):
-                continue
-            for face in entry["faces"]:
-                x1, y1, x2, y2 = (float(value) for value in face["box"])
-                if x2 - x1 >= least and y2 - y1 >= least:
-                    found.append(Other(dataset / entry["file"], (x1, y1, x2, y2)))
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ConvertError(f"{path}, line {number}: not the faces of a photo ({error!r})") from error
+    for file, faces in detections.read(dataset / detections.NAME):
+        if file.startswith("gender/"):
+            continue
+        for x1, y1, x2, y2 in (face.box for face in faces):
+            if x2 - x1 >= least and y2 - y1 >= least:
+                found.append(Other(dataset / file, (x1, y1, x2, y2)))
     return found
 
 
@@ -111,7 +105,7 @@ def load_faces(dataset: Path, cache: Path) -> Faces:
         ConvertError: a file is missing or unreadable, or the manifest has no gender photos.
     """
     rows = _manifest(dataset)
-    found = _found_faces(dataset)
+    found = dict(detections.read(dataset / detections.NAME, containing='"gender/'))
     cache.mkdir(parents=True, exist_ok=True)
     pixels_file, scales_file = cache / "gender_pixels.npy", cache / "gender_scales.npy"
     stamp_file = cache / "gender_files.txt"
@@ -128,9 +122,9 @@ def load_faces(dataset: Path, cache: Path) -> Faces:
         if face is None:
             boxes[index] = _USUAL_BOX
         else:
-            boxes[index] = np.array(face["box"], np.float32) * np.tile(scales[index], 2)
-            if face.get("landmarks"):
-                landmarks[index] = np.array(face["landmarks"], np.float32) * scales[index]
+            boxes[index] = np.array(face.box, np.float32) * np.tile(scales[index], 2)
+            if face.landmarks:
+                landmarks[index] = np.array(face.landmarks, np.float32) * scales[index]
     return Faces(
         files=[row["file"] for row in rows],
         pixels=pixels,
@@ -159,28 +153,11 @@ def _manifest(dataset: Path) -> list[dict[str, str]]:
     return rows
 
 
-def _found_faces(dataset: Path) -> dict[str, list[dict[str, Any]]]:
-    """Photo to its faces, each with a ``box`` of four numbers and perhaps ``landmarks``, five points."""
-    path = dataset / "faces.jsonl"
-    found: dict[str, list[dict[str, Any]]] = {}
-    for number, entry in tables.lines(path, containing='"gender/'):
-        try:
-            for face in entry["faces"]:
-                if np.asarray(face["box"], np.float32).shape != (4,):
-                    raise ValueError("a box is not four numbers")
-                if face.get("landmarks") and np.asarray(face["landmarks"], np.float32).shape != (5, 2):
-                    raise ValueError("landmarks are not five points")
-            found[entry["file"]] = entry["faces"]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ConvertError(f"{path}, line {number}: not the faces of a photo ({error!r})") from error
-    return found
-
-
-def _main_face(faces: list[dict[str, Any]], size: NDArray[np.float64]) -> dict[str, Any] | None:
+def _main_face(faces: list[Found], size: NDArray[np.float64]) -> Found | None:
     """The face the photo is of: the largest whose box holds the middle of the photo (``size``: width, height)."""
     x, y = size / 2
-    holding = [f for f in faces if f["box"][0] <= x <= f["box"][2] and f["box"][1] <= y <= f["box"][3]]
-    return max(holding, key=lambda f: f["box"][2] - f["box"][0], default=None)
+    holding = [f for f in faces if f.box[0] <= x <= f.box[2] and f.box[1] <= y <= f.box[3]]
+    return max(holding, key=lambda f: f.box[2] - f.box[0], default=None)
 
 
 def _decode(dataset: Path, rows: list[dict[str, str]], pixels_file: Path, scales_file: Path) -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.mask.records import Box
+from convert.detections import Box
 
 Image = NDArray[np.uint8]
 

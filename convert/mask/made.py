@@ -11,8 +11,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.detections import Box, Points
 from convert.mask import paint
-from convert.mask.records import LABELS, Box, Points
+from convert.mask.records import LABELS
 from edge_agent.vision.crops import CropMargins, face_crop
 from edge_agent.vision.tflite import RuntimeName, TFLiteModel
 

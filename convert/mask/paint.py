@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from convert.mask.records import Box, Points
+from convert.detections import Box, Points
 
 Image = NDArray[np.uint8]
 Vector = NDArray[np.float64]

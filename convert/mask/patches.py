@@ -19,8 +19,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert import images
+from convert.detections import Box, Points
 from convert.errors import ConvertError
-from convert.mask.records import Box, Points, Record
+from convert.mask.records import Record
 from convert.progress import track
 
 _log = logging.getLogger(__name__)

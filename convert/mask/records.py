@@ -4,8 +4,8 @@ A dataset is any folder with ``with_mask/`` and ``without_mask/`` and, if there 
 Three files beside it (in the folder or its parent) are used when they are there:
 
 * ``manifest.csv``: ``file, label, source, synthetic, orig, group`` per photo,
-* ``faces.jsonl``: ``{"file", "faces": [{"box", "landmarks"}]}`` per photo, in pixels; landmarks may be missing,
-  without this file at all, the bundled detector finds the single faces (:mod:`convert.mask.find`),
+* ``faces.jsonl``, where the faces are (:mod:`convert.detections`); without it the bundled detector finds the single
+  faces (:mod:`convert.mask.find`),
 * for scenes, ``annotations.jsonl``: ``{"file", "faces": [{"box", "label"}], "source", "orig"}``.
 """
 
@@ -13,12 +13,12 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from convert import tables
+from convert import detections, tables
+from convert.detections import Box, Found, Points
 from convert.errors import ConvertError
 
 #: The network's outputs, in order.
@@ -28,9 +28,6 @@ FOLDERS = ("with_mask", "without_mask", "incorrect")
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 #: Of the photos' groups, the part kept apart to measure on.
 VALIDATION_PART = 0.15
-
-Box = tuple[float, float, float, float]
-Points = tuple[tuple[float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -54,14 +51,6 @@ class Record:
     detector_box: Box | None = None
 
 
-@dataclass(frozen=True)
-class Found:
-    """A face that a detector found; ``landmarks`` are None where it gives none."""
-
-    box: Box
-    landmarks: Points | None
-
-
 def in_validation(group: str, part: float = VALIDATION_PART) -> bool:
     """Whether a group is measured on, never trained on; depends on its name alone."""
     # Names of files that are not UTF-8 come with surrogates, which stand for their bytes.
@@ -82,7 +71,7 @@ def read_singles(folder: Path) -> list[Record]:
         raise ConvertError(f"{folder} has no folder {' or '.join(missing)}; one folder per class is needed")
     listed = beside(folder, "manifest.csv")
     manifest = {Path(row["file"]).parts[-2:]: row for row in tables.rows(listed, ("file",))} if listed else {}
-    faces = _faces(beside(folder, "faces.jsonl"))
+    faces = _faces(beside(folder, detections.NAME))
     records = []
     for label, name in enumerate(FOLDERS):
         for path in _images(folder / name):
@@ -110,7 +99,7 @@ def read_scenes(folder: Path, minimum_side: float = 20.0) -> list[Record]:
     annotations = folder / "annotations.jsonl"
     if not annotations.is_file():
         raise ConvertError(f"{folder} has no annotations.jsonl")
-    found = _faces(beside(folder, "faces.jsonl"))
+    found = _faces(beside(folder, detections.NAME))
     records = []
     for number, scene in tables.lines(annotations):
         try:
@@ -151,7 +140,7 @@ def read_bare(folder: Path, limit: int) -> list[Record]:
     """
     if not folder.is_dir():
         raise ConvertError(f"{folder} is not a folder")
-    detected = beside(folder, "faces.jsonl")
+    detected = beside(folder, detections.NAME)
     if detected is None:
         raise ConvertError(
             f"neither {folder} nor the folder above has a faces.jsonl; it has to say where the faces of --bare are"
@@ -213,19 +202,9 @@ def _shown(folder: Path) -> str:
 def _faces(path: Path | None) -> dict[tuple[str, ...], list[Found]]:
     """Last two parts of a photo's name to the faces found in it."""
     faces: dict[tuple[str, ...], list[Found]] = {}
-    for number, entry in tables.lines(path) if path else ():
-        try:
-            faces[Path(entry["file"]).parts[-2:]] = [_found(face) for face in entry["faces"]]
-        except (AttributeError, KeyError, TypeError, ValueError) as error:
-            raise ConvertError(f"{path}, line {number}: not the faces of a photo ({error!r})") from error
+    for file, found in detections.read(path) if path else ():
+        faces[Path(file).parts[-2:]] = found
     return faces
-
-
-def _found(face: Mapping[str, Any]) -> Found:
-    points = tuple((float(x), float(y)) for x, y in face.get("landmarks") or ())
-    if len(points) not in (0, 5):
-        raise ValueError(f"{len(points)} landmarks instead of five")
-    return Found(_box(face["box"]), points or None)
 
 
 def _images(folder: Path, deep: bool = False) -> list[Path]:
