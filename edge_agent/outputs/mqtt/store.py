@@ -25,6 +25,7 @@ CREATE TABLE IF NOT EXISTS message (
   monotonic REAL NOT NULL,
   clock_synced INTEGER NOT NULL
 );
+CREATE INDEX IF NOT EXISTS waiting_picture ON message (seq) WHERE picture;
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -62,6 +63,8 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._path = path
+        self._traces = True
+        """Whether the journal may hold pictures, of an earlier run too."""
         path.parent.mkdir(parents=True, exist_ok=True)
         # the owner alone may read who was seen when; SQLite gives its side files the same mode
         path.touch(mode=0o600)
@@ -115,6 +118,20 @@ class Store:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+            self._traces = self._traces or any(entry.picture for entry in add)
+            if self._traces:
+                self._forget_traces()
+
+    def _forget_traces(self) -> None:
+        """Empty the journal once no picture waits: what was deleted from the file stands there still."""
+        if self._db.execute("SELECT 1 FROM message WHERE picture LIMIT 1").fetchone():
+            return
+        try:
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.OperationalError as error:  # a full disk, say: the change is made, the next one tries again
+            _LOG.debug("%s: the journal can't be emptied: %s", self._path, error)
+        else:
+            self._traces = False
 
     def read(self, seqs: Sequence[int]) -> list[Entry]:
         """The messages with these numbers, in order; unknown ones are left out."""

@@ -108,6 +108,26 @@ def test_a_smaller_cap_counts_from_the_next_event_on(tmp_path: Path) -> None:
     assert bodies(outbox)[-1] == b"new"
 
 
+def test_a_delivered_picture_leaves_no_trace_on_the_disk(tmp_path: Path) -> None:
+    def traces() -> bool:
+        return any(b"somebody's face" in file.read_bytes() for file in tmp_path.iterdir())
+
+    shown = Draft(b"\xff\xd8\xff" + b"somebody's face" * 500, 1.5, True, picture=True)
+    outbox = Outbox(tmp_path / "o", CAP)
+    outbox.append([shown, event(b"a"), shown])
+    outbox.delivered(1)
+    assert traces(), "one still waits"
+    outbox.delivered(3)
+    assert not traces()
+    assert bodies(outbox) == [b"a"]
+    outbox.append([shown])
+    outbox.close()
+    outbox = Outbox(tmp_path / "o", CAP)
+    outbox.delivered(4)
+    assert not traces(), "also of one that an earlier run left"
+    outbox.close()
+
+
 def test_pictures_can_be_forgotten(tmp_path: Path) -> None:
     outbox = Outbox(tmp_path / "o", CAP)
     outbox.append([picture(), event(b"a"), picture(), event(b"b")])
