@@ -56,5 +56,5 @@ def _found(face: Mapping[str, Any], *, scored: bool) -> Found:
     points = tuple((float(x), float(y)) for x, y in face.get("landmarks") or ())
     if len(points) not in (0, 5):
         raise ValueError(f"{len(points)} landmarks instead of five")
-    score = face["score"] if scored else face.get("score")
-    return Found((x1, y1, x2, y2), points or None, None if score is None else float(score))
+    score = float(face["score"]) if scored or face.get("score") is not None else None
+    return Found((x1, y1, x2, y2), points or None, score)

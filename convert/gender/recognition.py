@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -68,9 +69,10 @@ class Lessons:
         try:
             with np.load(path) as stored:
                 points, answers, mark = stored["points"], stored["answers"], str(stored["photos"])
-        except (OSError, EOFError, KeyError, ValueError, BadZipFile) as error:
+        except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise ConvertError(f"{path} holds no lessons of describe-gender: {error}") from error
-        if mark != _mark(faces):
+        count = len(faces.files)
+        if mark != _mark(faces) or points.shape != (count, POINT) or answers.shape != (count, len(SEXES)):
             raise ConvertError(f"{path} is of other photos; run: python -m convert describe-gender")
         return cls(points, answers)
 
@@ -87,7 +89,8 @@ def learn(faces: Faces, faceres: Path, dlib_weights: Path) -> Lessons:
     Raises:
         ConvertError: a file is missing or holds another network, or dlib is not installed.
     """
-    described = (_by_dlib(faces, dlib_weights), _by_faceres(faces, faceres))
+    ask_faceres, ask_dlib = _faceres(faceres), _dlib(dlib_weights)  # a wrong file is told at once
+    described = (ask_dlib(faces), ask_faceres(faces))
     train = faces.split("train")
     scaled = [
         (part - part[train].mean(0)) / ((part[train].std(0) + 1e-6) * np.sqrt(part.shape[1])) for part in described
@@ -130,6 +133,8 @@ def _voices(
     """Probabilities for ``asked``: the mean of the logits of small networks trained on ``train``."""
     if not len(asked):
         return np.zeros((0, len(SEXES)), np.float32)
+    if not len(train):
+        raise ConvertError("these are too few photos to learn from: some classifiers would see none")
     labels = [torch.from_numpy(of) for of in (faces.sex, faces.age, faces.race)]
     known = torch.from_numpy(train)
     losses = nn.CrossEntropyLoss(label_smoothing=0.05)
@@ -157,37 +162,47 @@ def _voices(
     return np.asarray(functional.softmax(torch.stack(logits).mean(0), dim=1).numpy(), np.float32)
 
 
-def _by_faceres(faces: Faces, manifest: Path) -> NDArray[np.float32]:
-    """``(n, 1024)``: the last features of FaceRes."""
+def _faceres(manifest: Path) -> Callable[[Faces], NDArray[np.float32]]:
+    """Asks FaceRes for its last features, ``(n, 1024)``."""
     net = FaceNet()
     load_faceres(net, manifest)
     net = net.eval().to(memory_format=torch.channels_last)
-    found = []
-    for begin in track(range(0, len(faces.files), _BATCH), "FaceRes"):
-        rows = np.arange(begin, min(begin + _BATCH, len(faces.files)))
-        crops = plain_crops(faces, rows, _FACERES_SIDE, masked=False)
-        with torch.inference_mode():
-            found.append(net.features(net.prepare(crops)).numpy())
-    return np.concatenate(found)
+
+    def ask(faces: Faces) -> NDArray[np.float32]:
+        found = []
+        for begin in track(range(0, len(faces.files), _BATCH), "FaceRes"):
+            rows = np.arange(begin, min(begin + _BATCH, len(faces.files)))
+            crops = plain_crops(faces, rows, _FACERES_SIDE, masked=False)
+            with torch.inference_mode():
+                found.append(net.features(net.prepare(crops)).numpy())
+        return np.concatenate(found)
+
+    return ask
 
 
-def _by_dlib(faces: Faces, weights: Path) -> NDArray[np.float32]:
-    """``(n, 128)``: dlib's face descriptors."""
+def _dlib(weights: Path) -> Callable[[Faces], NDArray[np.float32]]:
+    """Asks dlib for its face descriptors, ``(n, 128)``."""
     try:
-        import dlib  # type: ignore[import-not-found]  # an hour to build for few: not in the extra
-    except ImportError as error:
+        import dlib
+    except ImportError as error:  # not in the extra: few need it, and where there is no wheel it takes an hour
         raise ConvertError(f"this needs dlib: pip install dlib-bin ({error})") from error
     try:
         network: Any = dlib.face_recognition_model_v1(str(weights))
     except RuntimeError as error:
         raise ConvertError(f"{weights} is no face recognition network of dlib: {error}") from error
-    usual = np.nanmean(faces.landmarks, axis=0)
-    found = []
-    for begin in track(range(0, len(faces.files), _BATCH), "dlib"):
-        rows = range(begin, min(begin + _BATCH, len(faces.files)))
-        chips = [chip(np.asarray(faces.pixels[row]), faces.landmarks[row], usual) for row in rows]
-        found.append(np.array(network.compute_face_descriptor(chips), np.float32))
-    return np.concatenate(found)
+
+    def ask(faces: Faces) -> NDArray[np.float32]:
+        known = faces.landmarks[np.isfinite(faces.landmarks).all(axis=(1, 2))]
+        if not len(known):
+            raise ConvertError("no face has landmarks in faces.jsonl: dlib can't be shown where they are")
+        usual, found = known.mean(axis=0), []
+        for begin in track(range(0, len(faces.files), _BATCH), "dlib"):
+            rows = range(begin, min(begin + _BATCH, len(faces.files)))
+            chips = [chip(np.asarray(faces.pixels[row]), faces.landmarks[row], usual) for row in rows]
+            found.append(np.array(network.compute_face_descriptor(chips), np.float32))
+        return np.concatenate(found)
+
+    return ask
 
 
 def chip(
@@ -197,14 +212,24 @@ def chip(
 
     Args:
         image_bgr: the photo, ``(height, width, 3)`` uint8 BGR.
-        landmarks: ``(5, 2)`` pixels; NaN where none were found, then those ``usual`` are taken.
+        landmarks: ``(5, 2)`` pixels; where they are NaN or no face could have them so, those ``usual`` are taken.
         usual: the like.
     """
-    seen = landmarks if np.isfinite(landmarks).all() else usual
-    wanted = ((_DLIB_FACE + _DLIB_ROOM) / (1 + 2 * _DLIB_ROOM) * _DLIB_SIDE).astype(np.float32)
-    turn, _ = cv2.estimateAffinePartial2D(np.ascontiguousarray(seen, np.float32), wanted, method=cv2.LMEDS)
+    turn = _turn(landmarks)
+    if turn is None:
+        turn = _turn(usual)
+    assert turn is not None, "the usual landmarks are those of a face"
     cut = cv2.warpAffine(image_bgr, turn, (_DLIB_SIDE, _DLIB_SIDE), borderMode=cv2.BORDER_REFLECT)
     return np.ascontiguousarray(cut[:, :, ::-1])
+
+
+def _turn(landmarks: NDArray[np.float32]) -> NDArray[np.float64] | None:
+    """The turn and scale ``(2, 3)`` that bring landmarks to where dlib has them; None if none does."""
+    if not np.isfinite(landmarks).all():
+        return None
+    wanted = ((_DLIB_FACE + _DLIB_ROOM) / (1 + 2 * _DLIB_ROOM) * _DLIB_SIDE).astype(np.float32)
+    turn, _ = cv2.estimateAffinePartial2D(np.ascontiguousarray(landmarks, np.float32), wanted, method=cv2.LMEDS)
+    return None if turn is None else np.asarray(turn, np.float64)
 
 
 def _mark(faces: Faces) -> str:

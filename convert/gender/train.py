@@ -85,6 +85,7 @@ class _State:
         self.average = copy.deepcopy(self.net).eval()
         self.point = nn.Linear(self.net.sex.in_features, POINT)
         """Reads the point of a lesson from the features; does not ship."""
+        self._parts = ("net", "average", *(("point",) if settings.lessons else ()), "optimizer")
         trained = [*self.net.parameters(), *(self.point.parameters() if settings.lessons else ())]
         decayed = [p for p in trained if p.ndim > 1]
         plain = [p for p in trained if p.ndim <= 1]
@@ -98,14 +99,17 @@ class _State:
 
     def save(self, path: Path) -> None:
         part = path.with_suffix(".part")
-        state = {name: getattr(self, name).state_dict() for name in ("net", "average", "point", "optimizer")}
+        state = {name: getattr(self, name).state_dict() for name in self._parts}
         torch.save({**state, "step": self.step, "elapsed": self.elapsed}, part)
         part.replace(path)
 
     def load(self, path: Path) -> None:
         try:
             state = torch.load(path, weights_only=True)
-            for name in ("net", "average", "point", "optimizer"):
+            if ("point" in state) != ("point" in self._parts):
+                how = "with" if "point" in state else "without"
+                raise ConvertError(f"{path} was trained {how} --lessons; go on so, or choose an empty --out")
+            for name in self._parts:
                 getattr(self, name).load_state_dict(state[name])
             self.step, self.elapsed = state["step"], state["elapsed"]
         except (OSError, RuntimeError, KeyError, EOFError, TypeError, ValueError, UnpicklingError) as error:
@@ -146,6 +150,8 @@ def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings:
         ConvertError: the dataset, the weights, a teacher or the checkpoint can't be used, or nothing is left to
             train.
     """
+    if settings.teachers and settings.lessons is not None:
+        raise ConvertError("a network learns from teachers or from lessons, not from both; leave one out")
     torch.set_num_threads(settings.threads)
     # OpenCV's pool of threads does not survive the fork that makes the process which cuts faces: it would hang.
     cv2.setNumThreads(0)
@@ -156,8 +162,6 @@ def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings:
     # Before the photos are decoded, which takes minutes the first time.
     state = _begun(checkpoint, result, weights, settings)
     teachers = Teachers(settings.teachers)
-    if teachers and settings.lessons is not None:
-        raise ConvertError("a network learns from teachers or from lessons, not from both; leave one out")
     others = other_faces(dataset) if teachers else []
     faces = load_faces(dataset, cache)
     lessons = Lessons.load(settings.lessons, faces) if settings.lessons is not None else None

@@ -169,6 +169,12 @@ def _text(raw: bytes) -> str:
     return raw.split(b"\0", 1)[0].decode("utf-8", "replace")
 
 
+def _is_sibling(device: VideoDevice, remembered: VideoDevice) -> bool:
+    """Whether it is the other camera at the same plug."""
+    known = device.function and remembered.function and device.function != remembered.function
+    return bool(known) and device.identity[:2] == remembered.identity[:2]
+
+
 def find_device(
     source: int | str,
     devices: Sequence[VideoDevice],
@@ -190,7 +196,16 @@ def find_device(
         same_plug = [device for device in devices if device.identity == remembered.identity]
         if same_plug:
             return same_plug[0]
-        candidates = [device for device in devices if device.identity not in beside]
+        # Of another plug all cameras are another's, also one that was not seen in time; at the plug that was in use
+        # one that is known to be its other camera.
+        others = {plug[:2] for plug in beside} - {remembered.identity[:2]}
+        candidates = [
+            device
+            for device in devices
+            if device.identity not in beside
+            and device.identity[:2] not in others
+            and not _is_sibling(device, remembered)
+        ]
         moved = [device for device in candidates if device.name == remembered.name]
         if moved:
             return min(moved, key=lambda device: device.function != remembered.function)

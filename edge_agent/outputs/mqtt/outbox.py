@@ -149,8 +149,10 @@ class Outbox:
             self._sync()
 
     def tend(self) -> None:
-        """Try the disk again if it is due; call every few seconds."""
+        """Try the disk again if it is due, and clear up after delivered pictures; call every few seconds."""
         self._sync()
+        if self._store is not None and self._trouble is None and not self._backlog.pictures:
+            self._store.forget_traces()
 
     def close(self) -> None:
         """Bring to the disk what can be, and close the file."""

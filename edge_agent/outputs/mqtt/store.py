@@ -25,7 +25,6 @@ CREATE TABLE IF NOT EXISTS message (
   monotonic REAL NOT NULL,
   clock_synced INTEGER NOT NULL
 );
-CREATE INDEX IF NOT EXISTS waiting_picture ON message (seq) WHERE picture;
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
 """
 
@@ -103,6 +102,7 @@ class Store:
         counters: Iterable[tuple[str, int]] = (),
     ) -> None:
         """Add and remove messages and set counters: all of it or nothing."""
+        self._traces = self._traces or any(entry.picture for entry in add)  # also if it fails half-way
         with _damage():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -118,20 +118,20 @@ class Store:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-            self._traces = self._traces or any(entry.picture for entry in add)
-            if self._traces:
-                self._forget_traces()
 
-    def _forget_traces(self) -> None:
-        """Empty the journal once no picture waits: what was deleted from the file stands there still."""
-        if self._db.execute("SELECT 1 FROM message WHERE picture LIMIT 1").fetchone():
+    def forget_traces(self) -> None:
+        """Empty the journal: pictures that were deleted from the file stand there still. For when none waits.
+
+        Where the disk will not have it, the next call tries again; it raises nothing.
+        """
+        if not self._traces:
             return
         try:
-            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        except sqlite3.OperationalError as error:  # a full disk, say: the change is made, the next one tries again
+            (busy, _, _) = self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+        except sqlite3.Error as error:
             _LOG.debug("%s: the journal can't be emptied: %s", self._path, error)
         else:
-            self._traces = False
+            self._traces = bool(busy)
 
     def read(self, seqs: Sequence[int]) -> list[Entry]:
         """The messages with these numbers, in order; unknown ones are left out."""

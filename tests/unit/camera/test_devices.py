@@ -63,6 +63,17 @@ def test_of_two_cameras_at_one_plug_the_same_is_found_again() -> None:
         assert find_device(2, now, remembered=infrared, beside={colour.identity}) is now[0]
 
 
+def test_the_other_camera_of_a_plug_is_never_taken_for_it() -> None:
+    colour = VideoDevice("/dev/video0", "Integrated Camera", "usb-1", "1.0/0")
+    infrared = VideoDevice("/dev/video0", "Integrated Camera", "usb-1", "1.2/0")
+    with pytest.raises(CameraError, match="not attached"):
+        find_device(0, [infrared], remembered=colour)
+    twins = replace(colour, bus="usb-2")
+    late = replace(infrared, bus="usb-2")  # it had not registered yet when ours was opened
+    with pytest.raises(CameraError, match="not attached"):
+        find_device("Integrated Camera", [late], remembered=colour, beside={twins.identity})
+
+
 @pytest.mark.parametrize(
     ("device", "function"),
     [

@@ -35,7 +35,7 @@ def large(tmp_path: Path) -> Path:
     return path
 
 
-def _write_tfjs(folder: Path) -> dict[str, np.ndarray]:
+def write_tfjs(folder: Path) -> dict[str, np.ndarray]:
     """FaceRes' names and shapes for TensorFlow.js, random weights in float16; returns what was written."""
     rng = np.random.default_rng(1)
     weights = {"conv1/convolution/merged_input": (3, 3, 3, 32), "conv1_bn/batchnorm_1/sub": (32,)}
@@ -62,7 +62,7 @@ def _write_tfjs(folder: Path) -> dict[str, np.ndarray]:
 
 
 def test_weights_for_tensorflow_js_are_read(tmp_path: Path) -> None:
-    written = _write_tfjs(tmp_path)
+    written = write_tfjs(tmp_path)
     net = FaceNet()
     load_faceres(net, tmp_path / "faceres.json")
     state = net.state_dict()
@@ -96,7 +96,7 @@ def test_it_computes_what_tensorflow_does(tmp_path: Path, side: int) -> None:
     """The padding of stride 2 on even and odd sides is where the two differ."""
     if importlib.util.find_spec("tensorflow") is None:
         pytest.skip("needs the training extra")
-    written = {name: array.astype(np.float32) for name, array in _write_tfjs(tmp_path).items()}
+    written = {name: array.astype(np.float32) for name, array in write_tfjs(tmp_path).items()}
     image = np.random.default_rng(side).normal(0, 50, (1, side, side, 3)).astype(np.float32)
     net = FaceNet()
     load_faceres(net, tmp_path / "faceres.json")
@@ -111,7 +111,7 @@ def test_it_computes_what_tensorflow_does(tmp_path: Path, side: int) -> None:
 
 @pytest.mark.parametrize("damage", ["no json", "other shape", "short"])
 def test_what_is_not_faceres_is_refused(tmp_path: Path, damage: str) -> None:
-    _write_tfjs(tmp_path)
+    write_tfjs(tmp_path)
     manifest, data = tmp_path / "faceres.json", tmp_path / "part1.bin"
     if damage == "no json":
         manifest.write_text("<html>")

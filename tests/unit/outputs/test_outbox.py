@@ -116,15 +116,49 @@ def test_a_delivered_picture_leaves_no_trace_on_the_disk(tmp_path: Path) -> None
     outbox = Outbox(tmp_path / "o", CAP)
     outbox.append([shown, event(b"a"), shown])
     outbox.delivered(1)
+    outbox.tend()
     assert traces(), "one still waits"
     outbox.delivered(3)
+    outbox.tend()
     assert not traces()
     assert bodies(outbox) == [b"a"]
     outbox.append([shown])
     outbox.close()
     outbox = Outbox(tmp_path / "o", CAP)
     outbox.delivered(4)
+    outbox.tend()
     assert not traces(), "also of one that an earlier run left"
+    outbox.close()
+
+
+def test_a_picture_that_found_no_room_leaves_no_trace_either(tmp_path: Path) -> None:
+    def traces() -> bool:
+        return any(b"somebody's face" in file.read_bytes() for file in tmp_path.iterdir())
+
+    store = Store(tmp_path / "store")
+    store.forget_traces()
+    # A disk that fills while the picture is written, and a cache too small to hold it until then.
+    store._db.execute("PRAGMA cache_size = 5")
+    store._db.execute("PRAGMA max_page_count = 60")
+    with pytest.raises(sqlite3.Error, match="full"):
+        store.change(add=[Entry(1, True, b"somebody's face" * 20_000, "boot", 1.0, True)])
+    assert traces(), "else this test shows nothing"
+    store.forget_traces()
+    assert not traces()
+    store.close()
+
+
+def test_a_journal_that_cannot_be_emptied_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    outbox = Outbox(tmp_path / "o", CAP)
+    monkeypatch.setattr(Store, "forget_traces", lambda store: calls.append(store))
+    outbox.append([picture()])
+    outbox.tend()
+    assert not calls, "one waits"
+    outbox.delivered(1)
+    outbox.tend()
+    outbox.tend()
+    assert len(calls) == 2
     outbox.close()
 
 
