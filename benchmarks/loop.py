@@ -1,6 +1,6 @@
 """What a frame costs: the whole loop against the ancestor's pipeline, in the same run, on one core, in turn.
 
-Each has a process of its own, and only one of them works at a time.
+Ours has a process of its own, and only one of the two works at a time.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import cv2
 import numpy as np
@@ -35,8 +35,9 @@ from edge_agent.config import Settings
 from edge_agent.config_file import load
 from edge_agent.errors import EdgeAgentError
 from edge_agent.types import Frame, Image
+from edge_agent.vision.schedule import Power
 
-_POWERS: tuple[Literal["balanced", "full"], ...] = ("balanced", "full")
+_POWERS: tuple[Power, ...] = ("balanced", "full")
 
 _WALL = datetime(2026, 1, 1, tzinfo=timezone.utc)
 _VISIT_FPS = 10.0
@@ -91,7 +92,7 @@ class Ours:
     now: float = 1.0
 
     @classmethod
-    def create(cls, settings: Settings, power: Literal["low", "balanced", "full"]) -> Ours:
+    def create(cls, settings: Settings, power: Power) -> Ours:
         settings = settings.model_copy(update={"vision": settings.vision.model_copy(update={"power": power})})
         return cls(Chain(settings))
 

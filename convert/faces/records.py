@@ -137,7 +137,7 @@ def read_dataset(dataset: Path, *, share: float = 0.15) -> Dataset:
     Raises:
         ConvertError: a file is missing or cannot be understood.
     """
-    for needed in ("faces.jsonl", "manifest.csv", "scenes/annotations.jsonl"):
+    for needed in (NAME, "manifest.csv", "scenes/annotations.jsonl"):
         if not (dataset / needed).is_file():
             raise ConvertError(f"{dataset / needed} is missing; give the folder that holds it with --dataset")
     detections = _read_detections(dataset)
@@ -193,6 +193,6 @@ def evaluation_scenes(folder: Path, *, everything: bool = False, share: float = 
     annotations = folder / "annotations.jsonl"
     if not annotations.is_file():
         raise ConvertError(f"{annotations} is missing; give the folder that holds it and images/ with --scenes")
-    detections = _read_detections(folder.parent) if (folder.parent / "faces.jsonl").is_file() else {}
+    detections = _read_detections(folder.parent) if (folder.parent / NAME).is_file() else {}
     scenes = read_scenes(annotations, folder / "images", detections)
     return [scene for origin, scene, _ in scenes if everything or held_out(origin, share)]

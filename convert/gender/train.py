@@ -220,20 +220,21 @@ def _phase(
         batch: Batch = next(batches)
         for group in state.optimizer.param_groups:
             group["lr"] = settings.rate * _schedule(state.elapsed / total)
-        with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-            told = teachers.tell(batch.crops) if teachers else None
+        told, share = None, 0.0
+        if lessons is not None:
+            told, share = torch.from_numpy(lessons.answers[batch.face]), settings.answers_share
+        elif teachers:
+            with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
+                told, share = teachers.tell(batch.crops), settings.teacher_share
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16 and settings.large):
             answers = state.net.all_heads(state.net.prepare(scaled(batch.crops, size)))
         sex, age, race, features = (answer.float() for answer in answers)
         target = torch.from_numpy(batch.sex)
         loss = losses(sex, target)
         if told is not None:
-            share = settings.teacher_share
             loss = share * functional.cross_entropy(sex, told) + (1 - share) * loss
         if lessons is not None:
-            answered, wanted = (torch.from_numpy(of[batch.face]) for of in (lessons.answers, lessons.points))
-            share = settings.answers_share
-            loss = share * functional.cross_entropy(sex, answered) + (1 - share) * loss
+            wanted = torch.from_numpy(lessons.points[batch.face])
             # One less the cosine: how far from where it should be.
             loss = loss + 1 - functional.cosine_similarity(state.point(features), wanted).mean()
         loss = loss + settings.other_heads * (

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from convert import detections
 from convert.errors import ConvertError
 from convert.mask import find
 from convert.mask.patches import face_box, read_image
@@ -43,7 +44,7 @@ def listed(dataset: Path, scenes: Path | None, minimum_side: float = 20.0) -> li
 
 def found(records: list[Record], dataset: Path) -> list[Record]:
     """The records of a dataset, with the single faces looked for if it comes without ``faces.jsonl``."""
-    return records if beside(dataset, "faces.jsonl") else find.boxes(records)
+    return records if beside(dataset, detections.NAME) else find.boxes(records)
 
 
 def read(dataset: Path, scenes: Path | None, minimum_side: float = 20.0) -> list[Record]:

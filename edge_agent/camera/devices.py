@@ -64,11 +64,14 @@ class VideoDevice:
     """Why it could not be asked."""
 
     @property
+    def plug(self) -> tuple[str, str]:
+        """Its name and where it is plugged in, which several cameras may share."""
+        return self.name, self.bus or self.path  # one that could not be asked has no bus
+
+    @property
     def identity(self) -> Identity:
-        """Its name, where it is plugged in and which camera there it is: what tells it from its like, whatever its
-        number.
-        """
-        return self.name, self.bus or self.path, self.function  # one that could not be asked has no bus
+        """Its plug and which camera there it is: what tells it from its like, whatever its number."""
+        return *self.plug, self.function
 
     @property
     def needs_picamera2(self) -> bool:
@@ -172,7 +175,7 @@ def _text(raw: bytes) -> str:
 def _is_sibling(device: VideoDevice, remembered: VideoDevice) -> bool:
     """Whether it is the other camera at the same plug."""
     known = device.function and remembered.function and device.function != remembered.function
-    return bool(known) and device.identity[:2] == remembered.identity[:2]
+    return bool(known) and device.plug == remembered.plug
 
 
 def find_device(
@@ -198,12 +201,12 @@ def find_device(
             return same_plug[0]
         # Of another plug all cameras are another's, also one that was not seen in time; at the plug that was in use
         # one that is known to be its other camera.
-        others = {plug[:2] for plug in beside} - {remembered.identity[:2]}
+        others = {(name, bus) for name, bus, _ in beside} - {remembered.plug}
         candidates = [
             device
             for device in devices
             if device.identity not in beside
-            and device.identity[:2] not in others
+            and device.plug not in others
             and not _is_sibling(device, remembered)
         ]
         moved = [device for device in candidates if device.name == remembered.name]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from operator import attrgetter
 from typing import Protocol
 
 from edge_agent.types import Box, Face, Image
@@ -38,9 +39,5 @@ def tidy(boxes: Sequence[Sequence[float]], scores: Sequence[float], width: int, 
         left, top, right, bottom = max(x1, 0.0), max(y1, 0.0), min(x2, right_edge), min(y2, bottom_edge)
         if right - left >= 1.0 and bottom - top >= 1.0 and math.isfinite(score):
             faces.append(Face(Box(left, top, right, bottom), score))
-    faces.sort(key=_score, reverse=True)
+    faces.sort(key=attrgetter("score"), reverse=True)
     return faces
-
-
-def _score(face: Face) -> float:
-    return face.score
