@@ -22,6 +22,7 @@ import numpy as np
 import yaml
 
 from edge_agent import __version__, board
+from edge_agent.camera.transform import Region, Transform
 from edge_agent.chain import Chain
 from edge_agent.config import Settings
 from edge_agent.errors import EdgeAgentError, InputError
@@ -35,11 +36,13 @@ _SETTLE_SECONDS = 3.0
 
 
 def measure(settings: Settings, clip: Path, frames: int) -> dict[str, Any]:
-    """Take up to `frames` frames of a video through the chain as fast as possible.
+    """Take up to `frames` frames of a video through the chain as fast as possible, turned and cut as configured.
 
-    Milliseconds are wall time of this process, which does nothing else. Raises InputError and ModelError.
+    `vision.max_fps` does not hold it back. Milliseconds are wall time of this process, which does nothing else.
+    Raises InputError and ModelError.
     """
-    chain = Chain(settings)
+    upright, region = Transform(settings.camera), Region(settings.camera.roi)
+    chain = Chain(settings, keep=region.contains_box if settings.camera.roi else None)
     bell = buzzer.create(settings.buzzer.model_copy(update={"driver": "simulated"}))
     bell.start()
     times: dict[str, list[float]] = defaultdict(list)
@@ -56,9 +59,10 @@ def measure(settings: Settings, clip: Path, frames: int) -> dict[str, Any]:
             good, image = capture.read()
             if not good:
                 break
+            image = upright(np.asarray(image, np.uint8))
             decoded = time.perf_counter()
             moment = count / fps
-            frame = Frame(count, np.asarray(image, np.uint8), moment, begin_wall + timedelta(seconds=moment))
+            frame = Frame(count, image, moment, begin_wall + timedelta(seconds=moment))
             result = chain.process(frame)
             processed = time.perf_counter()
             for notice in result.notices:

@@ -10,6 +10,7 @@ from edge_agent import bench
 from edge_agent.cli import main
 from edge_agent.commands.demo import clip
 from edge_agent.config import Settings
+from edge_agent.types import Frame
 
 EARLIER = {"frames": 10, "version": "0.1.0", "cpu_ms_per_frame": 4.0, "peak_rss_mb": 100.0,
            "stages": {"faces": {"p50": 10.0, "p95": 12.0}, "gender": {"p50": 3.0, "p95": 3.0}},
@@ -38,6 +39,28 @@ def test_every_stage_is_measured() -> None:
     figures = bench.measure(Settings(), clip(), frames=60)
     assert {"decode", "motion", "faces", "mask", "track", "total"} <= set(figures["stages"])
     assert figures["share_of_floor"] > 1
+
+
+def test_only_the_area_to_watch_is_measured() -> None:
+    camera = {"roi": [[0, 0], [0.02, 0], [0, 0.02]]}
+    figures = bench.measure(Settings.model_validate({"camera": camera}), clip(), frames=60)
+    assert figures["calls_per_frame"]["faces"] > 0
+    assert figures["calls_per_frame"]["mask"] == 0  # nobody stands in that corner
+
+
+def test_the_camera_hangs_in_the_bench_as_it_does_on_the_wall(monkeypatch: pytest.MonkeyPatch) -> None:
+    shapes = []
+    process = bench.Chain.process
+
+    def seen(chain: bench.Chain, frame: Frame) -> object:
+        shapes.append(frame.image.shape)
+        return process(chain, frame)
+
+    monkeypatch.setattr(bench.Chain, "process", seen)
+    for camera in ({"rotate": 0}, {"rotate": 90}):
+        bench.measure(Settings.model_validate({"camera": camera}), clip(), frames=2)
+    assert shapes[0] == shapes[1]
+    assert shapes[2] == (shapes[0][1], shapes[0][0], 3)
 
 
 def test_pictures_that_the_owner_keeps_are_left_alone(tmp_path: Path) -> None:
