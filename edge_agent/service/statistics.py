@@ -91,6 +91,8 @@ class Statistics:
         self._stages: dict[str, deque[float]] = {}
         self._day = local_now().date()
         self._today: dict[str, int] = {}
+        self._ahead: tuple[date, Mapping[str, int]] | None = None
+        """Restored counts of a day that the clock has not reached."""
 
     def frames_captured(self, count: int = 1, *, captured_at: float | None = None) -> None:
         """`count` frames came; `captured_at`: monotonic seconds of the newest, now if left out."""
@@ -132,12 +134,18 @@ class Statistics:
             self._today[kind] = self._today.get(kind, 0) + 1
 
     def restore_today(self, day: date, counts: Mapping[str, int]) -> None:
-        """Take up the counts of an earlier run of the same day; those of another day are left out."""
+        """Take up the counts of an earlier run of the same day; those of a day that has passed are left out.
+
+        A board without a clock of its own begins at the time it last stopped, or before: the counts of a day to
+        come are taken up when the network has told it the time.
+        """
         with self._lock:
             self._roll_over()
             if day == self._day:
                 for kind, count in counts.items():
                     self._today[kind] = self._today.get(kind, 0) + count
+            elif day > self._day:
+                self._ahead = day, dict(counts)
 
     def snapshot(self) -> StatisticsSnapshot:
         """All figures as they are now."""
@@ -167,3 +175,6 @@ class Statistics:
         if day != self._day:
             self._day = day
             self._today = {}
+            if self._ahead is not None and self._ahead[0] == day:
+                self._today.update(self._ahead[1])
+                self._ahead = None

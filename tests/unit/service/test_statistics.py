@@ -98,6 +98,18 @@ def test_counts_of_an_earlier_run_are_taken_up_on_the_same_day_only(statistics: 
     assert statistics.snapshot().today == {"no_mask": 5, "incorrect": 1}
 
 
+def test_counts_wait_for_a_board_that_boots_with_yesterdays_date(statistics: Statistics, time: Time) -> None:
+    statistics.restore_today(date(2026, 3, 2), {"no_mask": 4})
+    statistics.violation("incorrect")
+    assert statistics.snapshot().today == {"incorrect": 1}
+    time.local = datetime(2026, 3, 2, 0, 20)
+    statistics.violation("no_mask")
+    assert statistics.snapshot().today == {"no_mask": 5}
+    for day in (3, 2):  # what was counted is not taken up twice
+        time.local = datetime(2026, 3, day, 1, 0)
+        assert statistics.snapshot().today == {}
+
+
 def test_a_snapshot_does_not_change_later(statistics: Statistics) -> None:
     before = statistics.snapshot()
     statistics.violation("no_mask")
