@@ -30,7 +30,12 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         help="ImageNet weights without top; 'imagenet' downloads them, 'none' starts from nothing",
     )
     train.add_argument("--start", type=Path, metavar="MODEL", help="go on from this .keras or .tflite instead")
-    train.add_argument("--gentle", action="store_true", help="distort and paint less, to settle a trained network")
+    recipe = train.add_mutually_exclusive_group()
+    recipe.add_argument("--gentle", action="store_true", help="distort and paint less, to settle a trained network")
+    recipe.add_argument("--plain", action="store_true", help="paint no masks: for a second opinion, to teach")
+    train.add_argument(
+        "--trust-labels", action="store_true", help="train on all labels, also those that a sure network disputes"
+    )
     train.add_argument(
         "--size", type=int, default=96, help="side of the input in pixels (%(default)s); --start has its own"
     )
@@ -40,7 +45,10 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.add_argument("--batch", type=int, default=64, help="faces in a batch (%(default)s)")
     train.add_argument("--rate", type=float, default=4e-4, help="highest learning rate (%(default)s)")
     train.add_argument("--average", type=float, default=0.998, help="momentum of the weight average (%(default)s)")
-    train.add_argument("--teacher", type=Path, metavar="FILE", help="distil from this .keras or .tflite")
+    train.add_argument(
+        "--teacher", type=Path, action="append", default=[], metavar="FILE", dest="teachers",
+        help="distil from this .keras or .tflite; of several, from their mean",
+    )  # fmt: skip
     train.add_argument("--keep-epochs", action="store_true", help="keep the network of each epoch in --out/epochs")
     train.add_argument("--seed", type=int, default=20261122, help="%(default)s")
     train.add_argument("--threads", type=int, default=1, help="cores TensorFlow may use (%(default)s)")
@@ -65,6 +73,10 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     convert = subparsers.add_parser("to-tflite", help="write a checkpoint as int8 TFLite with calibrated outputs")
     convert.add_argument("checkpoint", type=Path, metavar="MODEL.keras")
     _add_dataset(convert)
+    convert.add_argument(
+        "--bare-handicap", type=float, default=0.0, metavar="LOGITS",
+        help="taken off no_mask: wavering between it and incorrect, say incorrect (%(default)s)",
+    )  # fmt: skip
     convert.add_argument("--out", type=Path, required=True, metavar="FILE.tflite")
     convert.set_defaults(run=_to_tflite)
 
@@ -145,13 +157,15 @@ def _train(args: argparse.Namespace) -> int:
         average=args.average,
         seed=args.seed,
         threads=args.threads,
-        teacher=args.teacher,
+        teachers=tuple(args.teachers),
         start=args.start,
         keep_epochs=args.keep_epochs,
+        trust_labels=args.trust_labels,
     )
     networks = train.begin(settings)
     patches = patches_for(args.out, args.dataset, args.scenes, args.bare, args.bare_limit)
-    train.fit(patches, args.out, networks, Recipe().gentle() if args.gentle else Recipe())
+    recipe = Recipe().gentle() if args.gentle else Recipe().plain() if args.plain else Recipe()
+    train.fit(patches, args.out, networks, recipe)
     print(f"{args.out / 'model.keras'} is ready; next: python -m convert to-tflite {args.out / 'model.keras'} …")
     return 0
 
@@ -203,7 +217,9 @@ def _to_tflite(args: argparse.Namespace) -> int:
     if not real:
         raise ConvertError("all faces kept to measure on are painted; the temperature needs real ones: add photos")
     measured = faces.cut(real, size)
-    found = export.to_tflite(args.checkpoint, args.out, calibration.crops, measured.crops, measured.labels)
+    found = export.to_tflite(
+        args.checkpoint, args.out, calibration.crops, measured.crops, measured.labels, args.bare_handicap
+    )
     written = args.out.read_bytes()
     print(f"{args.out}: {len(written) / 1e6:.2f} MB, temperature {found:.3f}; for the manifest:")
     print(f"        sha256: {hashlib.sha256(written).hexdigest()}\n        size: {len(written)}")

@@ -154,8 +154,10 @@ def freeze_batch_norm(model: keras.Model) -> None:
             layer.trainable = False
 
 
-def with_probabilities(model: keras.Model, temperature: float) -> keras.Model:
-    """The network to ship: the logits divided by ``temperature`` (folded into the last weights), then softmax.
+def with_probabilities(model: keras.Model, temperature: float, offsets: Sequence[float] = (0, 0, 0)) -> keras.Model:
+    """The network to ship: ``offsets`` added to the logits, divided by ``temperature``, then softmax.
+
+    Both are folded into the last weights.
 
     Raises:
         ConvertError: the model was not made by ``build``.
@@ -166,7 +168,8 @@ def with_probabilities(model: keras.Model, temperature: float) -> keras.Model:
         head = copy.get_layer("logits_conv")
     except ValueError as error:
         raise ConvertError("the checkpoint is no network of train: it has no layer logits_conv") from error
-    head.set_weights([weights / temperature for weights in head.get_weights()])
+    kernel, bias = head.get_weights()
+    head.set_weights([kernel / temperature, (bias + np.asarray(offsets, bias.dtype)) / temperature])
     return keras.Model(copy.input, keras.layers.Softmax(name="probabilities")(copy.output), name="mask")
 
 
@@ -190,3 +193,16 @@ def average(checkpoints: Sequence[Path], out: Path) -> None:
     models[0].set_weights([np.mean(parts, axis=0) for parts in zip(*weights, strict=True)])
     out.parent.mkdir(parents=True, exist_ok=True)
     models[0].save(out)
+
+
+def together(models: Sequence[keras.Model]) -> keras.Model:
+    """One network that answers with the mean of the logits of ``models``, which take images of one size.
+
+    Networks of different trainings make different mistakes: together they are right more often than each alone
+    (Lakshminarayanan et al., NeurIPS 2017), which is worth learning from.
+    """
+    images = keras.Input(models[0].input_shape[1:])
+    for number, model in enumerate(models):
+        model.name = f"voice_{number}"  # Keras wants the parts of a network to have names of their own
+    answers = [model(images, training=False) for model in models]
+    return keras.Model(images, keras.layers.average(answers) if len(answers) > 1 else answers[0])

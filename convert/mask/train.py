@@ -28,7 +28,8 @@ class Settings:
     """How to train; times and counts, not what the data is.
 
     ``weights`` are ImageNet's; ``start`` is a checkpoint, or a file that ships, to go on from instead, with its
-    own width and size. ``keep_epochs`` keeps the network of each epoch, to choose among or to average.
+    own width and size. ``teachers`` are asked together. ``keep_epochs`` keeps the network of each epoch, to choose
+    among or to average. ``trust_labels`` leaves :class:`Cleaning` out.
     """
 
     size: int = 96
@@ -46,14 +47,15 @@ class Settings:
     doubt: float = 0.9
     threads: int = 1
     seed: int = 20261122
-    teacher: Path | None = None
+    teachers: tuple[Path, ...] = ()
     teacher_share: float = 0.7
     keep_epochs: bool = False
+    trust_labels: bool = False
 
 
 @dataclass(frozen=True)
 class Networks:
-    """The network to train and its teacher, and the settings with the size that the network takes."""
+    """The network to train, its teacher (of several, their mean), and the settings with the size that both take."""
 
     model: keras.Model
     teacher: keras.Model | None
@@ -85,6 +87,17 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
             share = self._settings.teacher_share
             targets = share * told + (1 - share) * targets
         return inputs, targets
+
+
+class Epoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
+    """Tells the batches which epoch it is, also after training was taken up again."""
+
+    def __init__(self, batches: Batches) -> None:
+        super().__init__()
+        self._batches = batches
+
+    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
+        self._batches.epoch = epoch
 
 
 class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -122,9 +135,6 @@ class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
             self._batches.sampler.forget(json.loads(self._out.read_text()))
         elif self._settings.start is not None or self._teacher is not None:
             self._clean()
-
-    def on_epoch_begin(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        self._batches.epoch = epoch
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
         if epoch + 1 == self._settings.clean_after and not self._out.is_file():
@@ -175,15 +185,15 @@ def begin(settings: Settings) -> Networks:
     tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(settings.seed)
-    teacher = net.load(settings.teacher) if settings.teacher is not None else None
+    teachers = [net.load(path) for path in settings.teachers]
     if settings.start is not None:
         model = net.load(settings.start)
     else:
         model = net.build(settings.size, settings.alpha, settings.weights)
     size = int(model.input_shape[1])
-    if settings.teacher is not None and teacher is not None:
-        shapes.check_teacher(settings.teacher, int(teacher.input_shape[1]), size)
-    return Networks(model, teacher, replace(settings, size=size))
+    for path, one in zip(settings.teachers, teachers, strict=True):
+        shapes.check_teacher(path, int(one.input_shape[1]), size)
+    return Networks(model, net.together(teachers) if teachers else None, replace(settings, size=size))
 
 
 def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> keras.Model:
@@ -223,6 +233,7 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
+    cleaning = Cleaning(batches, patches, training, settings, out, networks.teacher)
     model.fit(
         batches,
         epochs=settings.epochs,
@@ -235,7 +246,8 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
             keras.callbacks.ModelCheckpoint(out / "model.keras"),
             *_kept(out, settings),
             keras.callbacks.CSVLogger(out / "history.csv", append=True),
-            Cleaning(batches, patches, training, settings, out, networks.teacher),
+            Epoch(batches),
+            *([] if settings.trust_labels else [cleaning]),
         ],
     )
     return model

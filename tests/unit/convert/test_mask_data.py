@@ -144,6 +144,17 @@ def test_doubted_faces_are_never_drawn_again(tmp_path: Path) -> None:
     assert {sampler._pick(0, rng) for _ in range(50)} == {kept}
 
 
+def test_the_plain_recipe_paints_no_mask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    built = patches.build(faces.read(make_dataset(tmp_path), None), tmp_path / "cache")
+    painted = []
+    for name in ("mask_on", "mask_under_nose", "mask_under_chin"):
+        monkeypatch.setattr(paint, name, lambda *_: painted.append(1))
+    for recipe, some in ((Recipe(), True), (Recipe().plain(), False)):
+        painted.clear()
+        Sampler(built, range(len(built)), recipe, 32).batch(150, np.random.default_rng(4))
+        assert bool(painted) == some
+
+
 def test_without_badly_worn_masks_they_are_painted(tmp_path: Path) -> None:
     built = patches.build(
         [record for record in faces.read(make_dataset(tmp_path), None) if record.label != 2], tmp_path / "cache"

@@ -93,12 +93,21 @@ def test_a_stopped_training_goes_on_where_it_was(trained: Path) -> None:
 
 
 def test_a_trained_network_settles_and_teaches(trained: Path, tmp_path: Path) -> None:
-    checkpoint = str(trained / "run/model.keras")
+    checkpoint, shipped = str(trained / "run/model.keras"), str(trained / "run/model.tflite")
     command = [*_train(trained, epochs=1), "--start", checkpoint, "--gentle", "--teacher", checkpoint]
+    command += ["--teacher", shipped]
     command[command.index("--out") + 1] = str(tmp_path)
     assert main(command) == 0
     assert (tmp_path / "model.keras").is_file()
     assert json.loads((tmp_path / "doubted.json").read_text()) == []  # an untrained network is sure of nothing
+
+
+def test_labels_can_be_trusted_and_photos_left_as_they_are(trained: Path, tmp_path: Path) -> None:
+    command = [*_train(trained, epochs=1), "--start", str(trained / "run/model.keras"), "--plain", "--trust-labels"]
+    command[command.index("--out") + 1] = str(tmp_path)
+    assert main(command) == 0
+    assert (tmp_path / "model.keras").is_file()
+    assert not (tmp_path / "doubted.json").exists()  # nobody was asked
 
 
 def test_training_goes_on_from_a_file_that_ships(trained: Path, tmp_path: Path) -> None:
@@ -115,6 +124,29 @@ def test_training_goes_on_from_a_file_that_ships(trained: Path, tmp_path: Path) 
     command[command.index("--out") + 1] = str(tmp_path)
     assert main(command) == 0
     assert (tmp_path / "model.keras").is_file()
+
+
+def test_a_handicap_keeps_a_wavering_network_from_calling_faces_bare(trained: Path, tmp_path: Path) -> None:
+    from convert.mask.made import made_crops
+    from convert.mask.predict import open_predictor
+
+    data = ["--dataset", str(trained / "mask"), "--scenes", str(trained / "scenes")]
+    fair, handicapped = trained / "run/model.tflite", tmp_path / "handicapped.tflite"
+    command = ["to-tflite", str(trained / "run/model.keras"), *data, "--out", str(handicapped)]
+    assert main([*command, "--bare-handicap", "3"]) == 0
+    before, after = (open_predictor(path)(made_crops(32, 40)) for path in (fair, handicapped))
+    assert (after[:, 1] < before[:, 1]).all()
+    assert after[:, 2].mean() > before[:, 2].mean()
+
+
+def test_teachers_answer_with_one_voice(trained: Path) -> None:
+    from convert.mask import net
+    from convert.mask.made import made_crops
+
+    models = [net.load(trained / "run/model.keras"), net.load(trained / "run/model.tflite")]
+    inputs = net.as_input(made_crops(32, 5))
+    alone = [model.predict(inputs, verbose=0) for model in models]
+    np.testing.assert_allclose(net.together(models).predict(inputs, verbose=0), np.mean(alone, axis=0), atol=1e-4)
 
 
 def test_a_thinner_network_learns_from_the_whole_one(
