@@ -10,7 +10,7 @@ import numpy as np
 
 from convert.errors import ConvertError
 from convert.mask import evaluate, faces, graph
-from convert.mask.predict import Predictor, open_predictor
+from convert.mask.predict import KerasPredictor, Predictor, open_predictor
 from convert.mask.records import Record
 from convert.metrics import Figure
 from edge_agent.vision.tflite import RuntimeName, available_runtimes
@@ -21,8 +21,12 @@ RUNTIMES: tuple[RuntimeName, ...] = ("litert", "tflite-runtime")
 BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
-def renew(card: Path, model: Path, dataset: Path, scenes: Path | None, checkpoint: Path | None) -> None:
+def renew(
+    card: Path, model: Path, dataset: Path, scenes: Path | None, checkpoint: Path | None, bare_handicap: float = 0.0
+) -> None:
     """Measure ``model`` (and the float ``checkpoint`` it was made from) and rewrite the part between the marks.
+
+    ``bare_handicap`` is that which the model was exported with, for the checkpoint to be measured alike.
 
     A card that does not exist yet is begun with nothing but the measured part.
 
@@ -40,17 +44,19 @@ def renew(card: Path, model: Path, dataset: Path, scenes: Path | None, checkpoin
     graph.check(model)
     head, rest = text.split(BEGIN, 1)
     tail = rest.split(END, 1)[1]
-    measured = _measured(model, dataset, scenes, checkpoint)
+    measured = _measured(model, dataset, scenes, checkpoint, bare_handicap)
     card.write_text(f"{head}{BEGIN}\n{measured}\n{END}{tail}", encoding="utf-8")
 
 
-def _measured(model: Path, dataset: Path, scenes: Path | None, checkpoint: Path | None) -> str:
+def _measured(
+    model: Path, dataset: Path, scenes: Path | None, checkpoint: Path | None, bare_handicap: float
+) -> str:
     installed = available_runtimes()
     predictors: list[Predictor] = [open_predictor(model, name) for name in RUNTIMES if name in installed]
     if not predictors:
         raise ConvertError("no TFLite runtime is installed: pip install ai-edge-litert")
-    if checkpoint is not None:
-        predictors.append(open_predictor(checkpoint))
+    if checkpoint is not None:  # after tflite-runtime: with TensorFlow loaded before it, it fails
+        predictors.append(KerasPredictor(checkpoint, bare_handicap))
     chosen = faces.found(faces.select(faces.listed(dataset, scenes)), dataset)
     cut = faces.cut(chosen, predictors[0].size, quiet=True)
     reports = {}

@@ -49,6 +49,10 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         "--teacher", type=Path, action="append", default=[], metavar="FILE", dest="teachers",
         help="distil from this .keras or .tflite; of several, from their mean",
     )  # fmt: skip
+    train.add_argument(
+        "--teacher-share", type=float, default=0.7, metavar="SHARE",
+        help="of the target: what the teacher says; the rest is the label (%(default)s)",
+    )  # fmt: skip
     train.add_argument("--keep-epochs", action="store_true", help="keep the network of each epoch in --out/epochs")
     train.add_argument("--seed", type=int, default=20261122, help="%(default)s")
     train.add_argument("--threads", type=int, default=1, help="cores TensorFlow may use (%(default)s)")
@@ -73,10 +77,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     convert = subparsers.add_parser("to-tflite", help="write a checkpoint as int8 TFLite with calibrated outputs")
     convert.add_argument("checkpoint", type=Path, metavar="MODEL.keras")
     _add_dataset(convert)
-    convert.add_argument(
-        "--bare-handicap", type=float, default=0.0, metavar="LOGITS",
-        help="taken off no_mask: wavering between it and incorrect, say incorrect (%(default)s)",
-    )  # fmt: skip
+    _add_handicap(convert)
     convert.add_argument("--out", type=Path, required=True, metavar="FILE.tflite")
     convert.set_defaults(run=_to_tflite)
 
@@ -119,6 +120,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         dest="checkpoint",
         help="the checkpoint it was made from, to show what int8 costs",
     )
+    _add_handicap(card)
     card.add_argument("--out", type=Path, required=True, metavar="CARD.md")
     card.set_defaults(run=_card)
 
@@ -132,6 +134,16 @@ def _add_dataset(parser: argparse.ArgumentParser) -> None:
         help="folder with with_mask/, without_mask/ and optionally incorrect/",
     )
     parser.add_argument("--scenes", type=Path, metavar="DIR", help="folder with images/ and annotations.jsonl")
+
+
+def _add_handicap(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--bare-handicap",
+        type=float,
+        default=0.0,
+        metavar="LOGITS",
+        help="taken off no_mask: wavering between it and incorrect, say incorrect (%(default)s)",
+    )
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -158,6 +170,7 @@ def _train(args: argparse.Namespace) -> int:
         seed=args.seed,
         threads=args.threads,
         teachers=tuple(args.teachers),
+        teacher_share=args.teacher_share,
         start=args.start,
         keep_epochs=args.keep_epochs,
         trust_labels=args.trust_labels,
@@ -278,6 +291,6 @@ def _made_labels(args: argparse.Namespace) -> int:
 def _card(args: argparse.Namespace) -> int:
     from convert.mask.card import renew
 
-    renew(args.out, args.model, args.dataset, args.scenes, args.checkpoint)
+    renew(args.out, args.model, args.dataset, args.scenes, args.checkpoint, args.bare_handicap)
     print(f"{args.out} is renewed")
     return 0

@@ -55,8 +55,7 @@ def to_tflite(
         calibration: some hundred crops ``(count, S, S, 3)`` uint8 RGB of training faces, from which the ranges of
             the activations are taken.
         crops: validation faces of the same form, with their ``labels``, to find the temperature on.
-        bare_handicap: taken off the logit of ``no_mask``: where the network wavers between a bare face and a mask
-            worn badly, it says the latter. Both are violations, and bare faces are seldom in doubt.
+        bare_handicap: as of :class:`convert.mask.predict.KerasPredictor`.
 
     Returns:
         The temperature folded into the file.
@@ -64,10 +63,9 @@ def to_tflite(
     Raises:
         ConvertError: the graph that came out would not run on every target, or takes other bytes than raw RGB.
     """
-    predictor = KerasPredictor(checkpoint)
-    offsets = np.array([0.0, -bare_handicap, 0.0], np.float32)
-    found = temperature(predictor.logits(crops) + offsets, labels) if len(crops) else 1.0
-    model = net.with_probabilities(net.load(checkpoint), found, offsets.tolist())
+    predictor = KerasPredictor(checkpoint, bare_handicap)
+    found = temperature(predictor.logits(crops), labels) if len(crops) else 1.0
+    model = net.with_probabilities(net.load(checkpoint), found, predictor.offsets.tolist())
     out.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         model.export(

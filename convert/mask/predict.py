@@ -49,11 +49,14 @@ class TFLitePredictor:
 class KerasPredictor:
     """A training checkpoint; logits are turned into probabilities.
 
+    ``bare_handicap`` is taken off the logit of ``no_mask``: where the network wavers between a bare face and a mask
+    worn badly, it says the latter. Both are violations, and bare faces are seldom in doubt.
+
     Raises (constructor):
         ConvertError: Keras is not installed, or the file is missing, cannot be read or is no mask network.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, bare_handicap: float = 0.0) -> None:
         try:
             import keras
 
@@ -65,10 +68,12 @@ class KerasPredictor:
         self._softmax = keras.ops.softmax
         self.size = shapes.check_model(path, self._model.input_shape, self._model.output_shape)
         self.name = "keras"
+        self.offsets = np.array([0.0, -bare_handicap, 0.0], np.float32)
 
     def logits(self, crops: Crops) -> Probabilities:
-        """The network's last layer: logits of a checkpoint, ``(count, 3)``."""
-        return np.asarray(self._model.predict(self._as_input(crops), batch_size=128, verbose=0), dtype=np.float32)
+        """The network's last layer, ``(count, 3)``, with the handicap."""
+        answers = self._model.predict(self._as_input(crops), batch_size=128, verbose=0)
+        return np.asarray(answers, dtype=np.float32) + self.offsets
 
     def __call__(self, crops: Crops) -> Probabilities:
         return np.asarray(self._softmax(self.logits(crops)), dtype=np.float32)
