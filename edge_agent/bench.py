@@ -36,7 +36,8 @@ _SETTLE_SECONDS = 3.0
 
 
 def measure(settings: Settings, clip: Path, frames: int) -> dict[str, Any]:
-    """Take up to `frames` frames of a video through the chain as fast as possible, turned and cut as configured.
+    """Take up to `frames` frames of a video through the chain as fast as possible, turned and watched as
+    `camera.rotate`, `flip` and `roi` say.
 
     `vision.max_fps` does not hold it back. Milliseconds are wall time of this process, which does nothing else.
     Raises InputError and ModelError.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import hashlib
 import json
+import math
 import sys
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,9 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.add_argument("--start", type=Path, metavar="MODEL", help="go on from this .keras or .tflite instead")
     recipe = train.add_mutually_exclusive_group()
     recipe.add_argument("--gentle", action="store_true", help="distort and paint less, to settle a trained network")
-    recipe.add_argument("--plain", action="store_true", help="paint no masks: for a second opinion, to teach")
+    recipe.add_argument(
+        "--plain", action="store_true", help="paint no masks if there is incorrect/: for a second opinion"
+    )
     train.add_argument(
         "--trust-labels", action="store_true", help="train on all labels, also those that a sure network disputes"
     )
@@ -50,8 +53,8 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         help="distil from this .keras or .tflite; of several, from their mean",
     )  # fmt: skip
     train.add_argument(
-        "--teacher-share", type=float, default=0.7, metavar="SHARE",
-        help="of the target: what the teacher says; the rest is the label (%(default)s)",
+        "--teacher-share", type=_share, metavar="SHARE",
+        help="of the target: what the teacher says; the rest is the label (0.7)",
     )  # fmt: skip
     train.add_argument("--keep-epochs", action="store_true", help="keep the network of each epoch in --out/epochs")
     train.add_argument("--seed", type=int, default=20261122, help="%(default)s")
@@ -139,20 +142,38 @@ def _add_dataset(parser: argparse.ArgumentParser) -> None:
 def _add_handicap(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--bare-handicap",
-        type=float,
+        type=_handicap,
         default=0.0,
         metavar="LOGITS",
-        help="taken off no_mask: wavering between it and incorrect, say incorrect (%(default)s)",
+        help="taken off no_mask: wavering between it and incorrect, say incorrect; a network that began with a "
+        ".tflite has that file's (%(default)s)",
     )
 
 
+def _share(text: str) -> float:
+    value = float(text)
+    if not 0 <= value <= 1:
+        raise argparse.ArgumentTypeError(f"{text} is no share: give a number from 0 to 1")
+    return value
+
+
+def _handicap(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < math.inf:
+        raise argparse.ArgumentTypeError(f"{text} is no handicap: give a number of logits, 0 or more")
+    return value
+
+
 def _train(args: argparse.Namespace) -> int:
+    from convert.errors import ConvertError
     from convert.mask import shapes
     from convert.mask.cache import patches_for
     from convert.mask.sampling import Recipe
     from convert.needs import need
 
     weights = None if args.weights == "none" else args.weights
+    if args.teacher_share is not None and not args.teachers:
+        raise ConvertError("--teacher-share says nothing without a --teacher; give one, or leave it out")
     if args.start is None:
         shapes.check_weights(weights, args.alpha)
     need("tensorflow", "keras")
@@ -170,7 +191,7 @@ def _train(args: argparse.Namespace) -> int:
         seed=args.seed,
         threads=args.threads,
         teachers=tuple(args.teachers),
-        teacher_share=args.teacher_share,
+        **({} if args.teacher_share is None else {"teacher_share": args.teacher_share}),
         start=args.start,
         keep_epochs=args.keep_epochs,
         trust_labels=args.trust_labels,
@@ -289,8 +310,11 @@ def _made_labels(args: argparse.Namespace) -> int:
 
 
 def _card(args: argparse.Namespace) -> int:
+    from convert.errors import ConvertError
     from convert.mask.card import renew
 
+    if args.bare_handicap and args.checkpoint is None:
+        raise ConvertError("--bare-handicap is that of the --float checkpoint; give one, or leave it out")
     renew(args.out, args.model, args.dataset, args.scenes, args.checkpoint, args.bare_handicap)
     print(f"{args.out} is renewed")
     return 0

@@ -125,6 +125,7 @@ def _headline(
         "single faces, no mask, hard": figure(single & bare & hard),
         "single faces, incorrect, real: not called mask": figure(single & badly & real, answers != MASK),
         "single faces, incorrect, real: called incorrect": figure(single & badly & real),
+        "single faces, incorrect, real: called incorrect, if seen to be": figure(single & badly & real & stands),
         "scenes >= 40 px, mask or not": figure(scene & ~badly),
         "scenes >= 40 px, bare": figure(scene & bare),
         "scenes 40-80 px, bare": figure(scene & bare & (side < 80)),

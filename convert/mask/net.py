@@ -91,6 +91,8 @@ def without_batch_norm(model: keras.Model) -> keras.Model:
 def from_tflite(path: Path) -> keras.Model:
     """The float network that a shipped int8 file was made from, to within its rounding, to go on training with.
 
+    Its temperature and its handicap are in it: exported again, it needs no handicap of its own.
+
     Raises:
         ConvertError: the file is no network of this family.
     """

@@ -2,8 +2,8 @@
 
 ``reviewed.csv`` names photos by ``folder/name``: ``drop`` (no face in the box, or nobody can tell) or the class
 that is to be seen. Of the training part the photos were looked at that a network doubted; of the part to measure
-on, every single face with a real mask, in random order and without a network's answers beside it. Figures keep the
-labels the photos came with; one line more counts what is to be seen.
+on, every single face with a real mask, worn well or badly, in random order and without a network's answers beside
+it. Figures keep the labels the photos came with; lines beside them count what is to be seen.
 """
 
 from __future__ import annotations

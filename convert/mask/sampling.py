@@ -55,6 +55,8 @@ class Recipe:
     def plain(self) -> Recipe:
         """The photos as they are, little distorted, and nothing painted but what leaves bare faces bare.
 
+        (And badly worn masks, if no photo shows one: the class would be empty.)
+
         A network trained so is right about as often as with all the paint, but wrong on other faces: together they
         teach a third one that is better than both.
         """

@@ -19,7 +19,9 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
         description="Take a video through the loop as fast as it goes, and start the service once.",
         epilog="'share of floor' is the loop's time over that of the bare networks it called: 1 is perfect.",
     )
-    parser.add_argument("input", nargs="?", type=Path, metavar="INPUT", help="a video (default: the demo clip)")
+    parser.add_argument(
+        "input", nargs="?", type=Path, metavar="INPUT", help="a video of your camera's (default: the demo clip)"
+    )
     add_config_option(parser)
     parser.add_argument("--frames", type=int, default=600, metavar="N", help="at most so many (default: 600)")
     parser.add_argument("--json", action="store_true", help="print JSON for a program")
@@ -36,6 +38,9 @@ def run(options: argparse.Namespace) -> int:
     from edge_agent.commands.demo import clip
 
     film = options.input or clip()
+    if options.input is None:  # it hangs upright, and boards are compared with it
+        upright = settings.camera.model_copy(update={"rotate": 0, "flip": "none", "roi": ()})
+        settings = settings.model_copy(update={"camera": upright})
     figures = bench.measure(settings, film, options.frames)
     figures["age_at_buzzer_ms"] = bench.age_at_buzzer(settings, film, seconds=12.0)
     figures.update(bench.start_up(settings, film))

@@ -6,7 +6,7 @@ import json
 import logging
 import threading
 from collections.abc import Mapping
-from datetime import date
+from datetime import date, timedelta
 from pathlib import Path
 
 _log = logging.getLogger(__name__)
@@ -45,8 +45,14 @@ class CountsKeeper:
         self._thread: threading.Thread | None = None
 
     def keep(self, day: date | None, counts: Mapping[str, int]) -> None:
-        """Write them in a thread if they are news; while it still writes older ones, a later call must come."""
+        """Write them in a thread if they are news; while it still writes older ones, a later call must come.
+
+        What was kept of tomorrow stays: a board without a clock of its own may boot with yesterday's date, and
+        count something before the network tells it the time.
+        """
         if day is None or not counts or self.kept == (day, counts) or (self._thread and self._thread.is_alive()):
+            return
+        if self.kept and self.kept[0] - day == timedelta(days=1):
             return
         self.kept = day, dict(counts)  # before it is tried: a full disk is told of once
         self._thread = threading.Thread(target=write, args=(self._path, *self.kept), name="counts", daemon=True)

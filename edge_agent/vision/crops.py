@@ -19,7 +19,7 @@ class CropMargins:
     """Room left around a face box, in fractions of the box's width (``x``) and height (``top``, ``bottom``).
 
     With these the shipped network's answers on validation faces were likeliest; with half of them, or half as much
-    again, a point or two fewer were right.
+    again, up to half a point fewer were right, and five to eight points fewer of the badly worn masks.
     """
 
     x: float = 0.15

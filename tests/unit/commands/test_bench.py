@@ -41,6 +41,27 @@ def test_every_stage_is_measured() -> None:
     assert figures["share_of_floor"] > 1
 
 
+@pytest.mark.parametrize(("given", "turned"), [([], 0), ([str(clip())], 90)])
+def test_the_demo_clip_hangs_upright_whatever_the_camera_does(
+    given: list[str], turned: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = tmp_path / "config.yaml"
+    config.write_text("camera: {rotate: 90, flip: both, roi: [[0, 0], [1, 0], [0, 1]]}\n")
+    seen: list[Settings] = []
+
+    def measured(settings: Settings, *_: object, **__: object) -> dict[str, object]:
+        seen.append(settings)
+        return {"networks": "", "frames": 1, "input": "", "machine": "", "stages": {}, "calls_per_frame": {}}
+
+    monkeypatch.setattr(bench, "measure", measured)
+    monkeypatch.setattr(bench, "age_at_buzzer", lambda settings, *_, **__: seen.append(settings) or {})
+    monkeypatch.setattr(bench, "start_up", lambda settings, *_: seen.append(settings) or {})
+    assert main(["bench", *given, "-c", str(config)]) == 0
+    assert [settings.camera.rotate for settings in seen] == [turned] * 3
+    assert {settings.camera.flip for settings in seen} == {"both" if turned else "none"}
+    assert {bool(settings.camera.roi) for settings in seen} == {bool(turned)}
+
+
 def test_only_the_area_to_watch_is_measured() -> None:
     camera = {"roi": [[0, 0], [0.02, 0], [0, 0.02]]}
     figures = bench.measure(Settings.model_validate({"camera": camera}), clip(), frames=60)

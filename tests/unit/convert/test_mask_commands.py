@@ -137,3 +137,23 @@ def test_plots_show_the_faces_that_are_counted(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(plots, "reliability", lambda path, sure, *_: shown.update(sure=len(sure)))
     figures.draw_all(tmp_path / "plots", report, cut, probabilities)
     assert shown == {"recall": 24, "sure": 24}
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [["train", "--teacher-share", "7"], ["train", "--teacher-share", "nan"],
+     ["to-tflite", "--bare-handicap", "nan"], ["export-card", "--bare-handicap", "-1"],
+     ["export-card", "--bare-handicap", "inf"]],
+)  # fmt: skip
+def test_numbers_that_make_no_sense_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        build_parser().parse_args(wrong)
+    assert f"{wrong[1]}: {wrong[2]} is no" in capsys.readouterr().err
+
+
+def test_an_option_without_its_partner_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    data, out = ["--dataset", str(tmp_path)], ["--out", str(tmp_path / "out.md")]
+    assert main(["train", *data, *out, "--teacher-share", "0.5"]) == 2
+    assert "--teacher" in capsys.readouterr().err
+    assert main(["export-card", str(MODEL), str(tmp_path), *out, "--bare-handicap", "0.6"]) == 2
+    assert "--float" in capsys.readouterr().err

@@ -102,11 +102,24 @@ def test_a_trained_network_settles_and_teaches(trained: Path, tmp_path: Path) ->
     assert json.loads((tmp_path / "doubted.json").read_text()) == []  # an untrained network is sure of nothing
 
 
-def test_labels_can_be_trusted_and_photos_left_as_they_are(trained: Path, tmp_path: Path) -> None:
-    command = [*_train(trained, epochs=1), "--start", str(trained / "run/model.keras"), "--plain", "--trust-labels"]
+def test_labels_can_be_trusted_and_photos_left_as_they_are(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from convert.mask import train
+
+    drawn = []
+    batch = train.Batches.__getitem__
+
+    def noted(batches: train.Batches, number: int) -> object:
+        drawn.append((batches.epoch, number))
+        return batch(batches, number)
+
+    monkeypatch.setattr(train.Batches, "__getitem__", noted)
+    command = [*_train(trained, epochs=2), "--start", str(trained / "run/model.keras"), "--plain", "--trust-labels"]
     command[command.index("--out") + 1] = str(tmp_path)
     assert main(command) == 0
     assert (tmp_path / "model.keras").is_file()
+    assert {epoch for epoch, _ in drawn} >= {0, 1}  # other faces in each
     assert not (tmp_path / "doubted.json").exists()  # nobody was asked
 
 

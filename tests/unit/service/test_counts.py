@@ -73,3 +73,24 @@ def test_counts_that_are_no_news_are_not_written(tmp_path: Path) -> None:
     keeper.keep(date(2026, 5, 5), {})
     keeper.wait(10)
     assert not path.exists()
+
+
+def test_counts_of_tomorrow_outlive_a_board_that_boots_with_yesterdays_date(tmp_path: Path) -> None:
+    path = tmp_path / "today.json"
+    counts.write(path, date(2026, 5, 4), {"no_mask": 40})
+    keeper = counts.CountsKeeper(path)
+    keeper.keep(date(2026, 5, 3), {"no_mask": 1})  # before the network has told the time
+    keeper.wait(10)
+    assert counts.read(path) == (date(2026, 5, 4), {"no_mask": 40})
+    keeper.keep(date(2026, 5, 4), {"no_mask": 41})
+    keeper.wait(10)
+    assert counts.read(path) == (date(2026, 5, 4), {"no_mask": 41})
+
+
+def test_a_clock_that_was_far_ahead_does_not_stop_the_counts(tmp_path: Path) -> None:
+    path = tmp_path / "today.json"
+    counts.write(path, date(2099, 1, 1), {"no_mask": 40})
+    keeper = counts.CountsKeeper(path)
+    keeper.keep(date(2026, 5, 3), {"no_mask": 1})
+    keeper.wait(10)
+    assert counts.read(path) == (date(2026, 5, 3), {"no_mask": 1})
