@@ -16,7 +16,7 @@ from edge_agent import board
 from edge_agent.camera.slot import FrameSlot
 from edge_agent.camera.sources import can_wait
 from edge_agent.camera.thread import CameraThread
-from edge_agent.camera.transform import Region
+from edge_agent.camera.transform import watched
 from edge_agent.chain import Chain, FrameResult
 from edge_agent.config import Settings
 from edge_agent.outputs import buzzer
@@ -117,8 +117,7 @@ class Agent:
         self._buzzer.start()
         self._camera.start()  # it warms up while the networks load
         try:
-            region = Region(settings.camera.roi)
-            self._chain = Chain(settings, keep=region.contains_box if settings.camera.roi else None)
+            self._chain = Chain(settings, keep=watched(settings.camera))
         except BaseException:
             self._camera.stop(_STOP["camera"])
             self._buzzer.stop(_STOP["buzzer"])

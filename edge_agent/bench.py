@@ -22,7 +22,7 @@ import numpy as np
 import yaml
 
 from edge_agent import __version__, board
-from edge_agent.camera.transform import Region, Transform
+from edge_agent.camera.transform import Transform, watched
 from edge_agent.chain import Chain
 from edge_agent.config import Settings
 from edge_agent.errors import EdgeAgentError, InputError
@@ -42,8 +42,8 @@ def measure(settings: Settings, clip: Path, frames: int) -> dict[str, Any]:
     `vision.max_fps` does not hold it back. Milliseconds are wall time of this process, which does nothing else.
     Raises InputError and ModelError.
     """
-    upright, region = Transform(settings.camera), Region(settings.camera.roi)
-    chain = Chain(settings, keep=region.contains_box if settings.camera.roi else None)
+    upright = Transform(settings.camera)
+    chain = Chain(settings, keep=watched(settings.camera))
     bell = buzzer.create(settings.buzzer.model_copy(update={"driver": "simulated"}))
     bell.start()
     times: dict[str, list[float]] = defaultdict(list)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import cv2
 import numpy as np
@@ -44,3 +44,8 @@ class Region:
     def contains_box(self, box: Box, width: int, height: int) -> bool:
         """Whether the middle of a box in pixels of a width×height frame lies inside."""
         return self.contains((box.x1 + box.x2) / 2 / width, (box.y1 + box.y2) / 2 / height)
+
+
+def watched(settings: CameraSettings) -> Callable[[Box, int, int], bool] | None:
+    """Says which boxes lie in the area of `camera.roi` (`Region.contains_box`); None: all do."""
+    return Region(settings.roi).contains_box if settings.roi else None
