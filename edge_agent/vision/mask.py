@@ -15,9 +15,14 @@ from edge_agent.vision.tflite import RuntimeName, TFLiteModel
 
 
 class MaskClassifier:
-    """Probabilities of mask, no_mask and incorrect for a face.
+    """Probabilities of mask, no_mask and incorrect for a face. Used by one thread only.
 
-    Raises ModelError if the network does not take one uint8 RGB square and answer with three numbers.
+    Args:
+        path: the network; it takes one uint8 RGB square and answers with three numbers.
+        entry: what the manifest says of it; `labels` gives the order of its three outputs.
+
+    Raises:
+        ModelError: the file is no such network, or the manifest speaks of another.
     """
 
     def __init__(
@@ -37,10 +42,21 @@ class MaskClassifier:
                 f"{path}: wrong shape: expected uint8 [1, S, S, 3] in and [1, {len(LABELS)}] out, "
                 f"found {self._model.input_dtype} {list(shape)} in and {list(self._model.output_shape)} out"
             )
-        crop = entry.input.crop if entry.input else None
-        self._margins = (
-            CropMargins(x=crop.margin_x, top=crop.margin_top, bottom=crop.margin_bottom) if crop else CropMargins()
-        )
+        given = entry.input
+        if given is None or (given.width, given.height, given.colour) != (shape[1], shape[1], "RGB"):
+            said = f"{given.colour} of {given.width} x {given.height}" if given else "nothing"
+            raise ModelError(
+                f"{path}: takes RGB of {shape[1]} x {shape[1]}, the manifest's input of {entry.name} says {said}; "
+                "correct the manifest"
+            )
+        if sorted(entry.labels) != sorted(LABELS):
+            raise ModelError(
+                f"{path}: the manifest gives {entry.name} the labels {', '.join(entry.labels) or 'none'}; "
+                f"give {', '.join(LABELS)} in the order of its outputs"
+            )
+        self._order = [entry.labels.index(label) for label in LABELS]
+        crop = given.crop
+        self._margins = CropMargins(x=crop.margin_x, top=crop.margin_top, bottom=crop.margin_bottom)
         self._batch = np.zeros(shape, np.uint8)
         self.runtime = self._model.runtime
 
@@ -55,5 +71,6 @@ class MaskClassifier:
             face_crop(image, box, self._batch.shape[1], self._margins, out=self._batch[0])
         except ValueError:
             return None
-        mask, no_mask, incorrect = self._model.run(self._batch)[0].tolist()
-        return MaskScores(mask, no_mask, incorrect)
+        scores = self._model.run(self._batch)[0].tolist()
+        mask, no_mask, incorrect = self._order
+        return MaskScores(scores[mask], scores[no_mask], scores[incorrect])

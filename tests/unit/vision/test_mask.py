@@ -11,7 +11,8 @@ from skimage import data
 
 from edge_agent.errors import ModelError
 from edge_agent.types import Verdict
-from edge_agent.vision.manifest import ModelEntry, ModelFile
+from edge_agent.vision.crops import CropMargins
+from edge_agent.vision.manifest import InputContract, ModelEntry, ModelFile
 from edge_agent.vision.mask import MaskClassifier
 from edge_agent.vision.store import ModelStore, bundled_directory
 from edge_agent.vision.tflite import TFLiteModel, available_runtimes, byte_values
@@ -86,3 +87,34 @@ def test_a_damaged_file_is_a_model_error(tmp_path: Path, content: bytes) -> None
     )
     with pytest.raises(ModelError, match=r"broken\.tflite"):
         MaskClassifier(broken, made)
+
+
+def test_the_manifest_says_in_which_order_the_network_answers() -> None:
+    image = np.ascontiguousarray(data.astronaut()[:, :, ::-1])
+    turned = entry().model_copy(update={"labels": ("incorrect", "mask", "no_mask")})
+    plain, other = (MaskClassifier(path(), of).classify(image, FACE) for of in (entry(), turned))
+    assert plain is not None
+    assert other is not None
+    assert (plain.mask, plain.no_mask, plain.incorrect) == (other.incorrect, other.mask, other.no_mask)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"labels": ("mask", "no_mask")}, "labels mask, no_mask; give mask, no_mask, incorrect"),
+        ({"labels": ()}, "labels none"),
+        ({"input": None}, "takes RGB of 96 x 96, the manifest's input of mask_detector says nothing"),
+        ({"input": InputContract(width=224, height=224, colour="RGB")}, "says RGB of 224 x 224"),
+        ({"input": InputContract(width=96, height=96, colour="BGR")}, "says BGR of 96 x 96; correct the manifest"),
+    ],
+)
+def test_a_manifest_that_speaks_of_another_network_is_refused(changes: dict[str, object], said: str) -> None:
+    with pytest.raises(ModelError, match=said):
+        MaskClassifier(path(), entry().model_copy(update=changes))
+
+
+def test_the_network_is_trained_and_measured_on_the_crop_that_the_device_cuts() -> None:
+    given = entry().input
+    assert given is not None
+    crop, usual = given.crop, CropMargins()
+    assert (crop.margin_x, crop.margin_top, crop.margin_bottom) == (usual.x, usual.top, usual.bottom)
