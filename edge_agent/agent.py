@@ -23,7 +23,7 @@ from edge_agent.outputs import buzzer
 from edge_agent.outputs.buzzer import BeepEvent
 from edge_agent.outputs.mqtt.clock import clock_synced
 from edge_agent.outputs.mqtt.output import MqttOutput
-from edge_agent.outputs.mqtt.payloads import OutboxStatus, StatusPayload
+from edge_agent.outputs.mqtt.payloads import StatusPayload
 from edge_agent.outputs.snapshots import SnapshotOutput
 from edge_agent.outputs.switches import Switches, SwitchValues
 from edge_agent.report import changed, status_line, status_payload
@@ -183,7 +183,6 @@ class Agent:
     def _round(self) -> StatusPayload:
         """One look at every room: feed the statistics and the watchdog, mind the board, sum it up."""
         camera = self._camera.stats()
-        paused = not self._switches.get().detection
         self._statistics.frames_captured(camera.captured - self._captured, captured_at=camera.last_frame_at)
         self._statistics.frames_dropped(self._slot.dropped - self._dropped)
         self._watchdog.captured(camera.captured - self._captured)
@@ -195,28 +194,29 @@ class Agent:
         self._mind_the_board(figures.latency_ms if figures.late is None else figures.late * 1e3)
         mqtt = self._mqtt.stats() if self._mqtt else None
         bell = self._buzzer.stats()
+        word = health.camera_word(camera.state, paused=not self._switches.get().detection)
         judgement = health.assess(
-            camera="paused" if paused and camera.state == "ok" else camera.state,
+            camera=word,
             frame_age=figures.frame_age,
             late=figures.late,
             worker_alive=self._worker.is_alive(),
             broker_connected=mqtt.connected if mqtt else None,
             broker_reason=mqtt.reason if mqtt else None,
             outbox_alarm=mqtt.alarm if mqtt else None,
-            buzzer_ok=bell.available if self._settings.buzzer.enabled else None,
+            buzzer_reason=bell.reason if self._settings.buzzer.enabled and not bell.available else None,
             temperature=self._temperature,
             temperature_limit=self._settings.service.temperature_limit,
             throttled=self._throttled,
         )
         return status_payload(
             camera=camera,
-            paused=paused,
+            word=word,
             figures=figures,
             people=sum(person.visible for person in self._worker.persons),
             violations=len(self._chain.violations.active),
-            outbox=OutboxStatus(depth=mqtt.depth, dropped=mqtt.dropped, alarm=mqtt.alarm)
-            if mqtt
-            else OutboxStatus(),
+            mqtt=mqtt,
+            bell=bell,
+            snapshots=self._snapshots.stats() if self._snapshots else None,
             slowed=self._governor.reason,
             temperature=self._temperature,
             throttled=self._throttled,

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from edge_agent import __version__
 from edge_agent.camera.stats import CameraStats
+from edge_agent.outputs.buzzer import BuzzerStats
+from edge_agent.outputs.mqtt.output import MqttStats
 from edge_agent.outputs.mqtt.payloads import FrameRates, OutboxStatus, StatusPayload, TodayCounts
+from edge_agent.outputs.snapshots import SnapshotStats
 from edge_agent.service.health import Health
 from edge_agent.service.statistics import StatisticsSnapshot
 
@@ -12,25 +15,30 @@ from edge_agent.service.statistics import StatisticsSnapshot
 def status_payload(
     *,
     camera: CameraStats,
-    paused: bool,
+    word: str,
     figures: StatisticsSnapshot,
     people: int,
     violations: int,
-    outbox: OutboxStatus,
+    mqtt: MqttStats | None,
+    bell: BuzzerStats,
+    snapshots: SnapshotStats | None,
     slowed: str | None,
     temperature: float | None,
     throttled: tuple[str, ...],
     clock_synced: bool | None,
     health: Health,
 ) -> StatusPayload:
-    """Everything a dashboard wants to know of this moment."""
+    """Everything a dashboard wants to know of this moment; `word` is :func:`camera_word`'s."""
     return StatusPayload(
         version=__version__,
         uptime=round(figures.uptime, 1),
-        camera="paused" if paused and camera.state == "ok" else camera.state,
+        camera=word,
         camera_reason=camera.reason,
         camera_reopened=camera.reopened,
         camera_failures=dict(camera.failures),
+        broker_failures=mqtt.failures if mqtt else 0,
+        buzzer_failures=bell.failures,
+        snapshot_failures=snapshots.failed if snapshots else 0,
         frames=FrameRates(
             captured=round(figures.fps_captured, 2),
             processed=round(figures.fps_processed, 2),
@@ -42,7 +50,7 @@ def status_payload(
         people=people,
         violations=violations,
         today=TodayCounts(no_mask=figures.today.get("no_mask", 0), incorrect=figures.today.get("incorrect", 0)),
-        outbox=outbox,
+        outbox=OutboxStatus(depth=mqtt.depth, dropped=mqtt.dropped, alarm=mqtt.alarm) if mqtt else OutboxStatus(),
         temperature=temperature,
         throttled=list(throttled),
         clock_synced=clock_synced,

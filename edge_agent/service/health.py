@@ -32,6 +32,11 @@ class Health:
         return self.state if not self.reasons else f"{self.state}: {'; '.join(self.reasons)}"
 
 
+def camera_word(state: str, *, paused: bool) -> str:
+    """What is told of the camera: `paused` if nobody looks at its pictures, unless it has troubles of its own."""
+    return "paused" if paused and state == "ok" else state
+
+
 def assess(
     *,
     camera: str,
@@ -42,16 +47,16 @@ def assess(
     broker_connected: bool | None = None,
     broker_reason: str | None = None,
     outbox_alarm: str | None = None,
-    buzzer_ok: bool | None = None,
+    buzzer_reason: str | None = None,
     temperature: float | None = None,
     temperature_limit: float = 80.0,
     throttled: Collection[str] = (),
 ) -> Health:
     """Judge the service from what its rooms say; None means unknown or switched off, and is no fault.
 
-    `camera`: state word of the camera room; `frame_age` and its limit: seconds since the newest frame;
+    `camera`: its word (:func:`camera_word`); `frame_age` and its limit: seconds since the newest frame;
     `late`: seconds, if frames come, but all of them too old to be looked at;
-    `broker_reason`: what the connection says is wrong; `outbox_alarm`: what is wrong with the outbox;
+    `broker_reason`: what the connection says is wrong; `outbox_alarm` and `buzzer_reason`: what is wrong with them;
     `temperature`: degrees Celsius; `throttled`: what the board holds back now, e.g. `under-voltage`.
     """
     failed: list[str] = []
@@ -73,8 +78,8 @@ def assess(
         degraded.append(f"broker: {broker_reason}")
     if outbox_alarm:
         degraded.append(f"outbox: {outbox_alarm}")
-    if buzzer_ok is False:
-        degraded.append("the buzzer does not work")
+    if buzzer_reason:
+        degraded.append(f"buzzer: {buzzer_reason}")
     if temperature is not None and temperature >= temperature_limit:
         degraded.append(f"{temperature:.0f} °C hot, the limit is {temperature_limit:.0f} °C")
     degraded.extend(f"board: {flag}" for flag in sorted(throttled))

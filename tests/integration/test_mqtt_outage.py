@@ -136,6 +136,7 @@ def test_a_connection_that_never_answers_is_given_up(gate: Gate, mqtt_output: Ma
     gate.stall()
     output = mqtt_output(gate.port, connect_timeout=0.3)
     wait_until(lambda: "no answer" in (output.stats().reason or ""), "given up")
+    assert output.stats().failures > 0
     gate.shut()
     gate.open()
     wait_until(lambda: output.stats().connected, "connected once the network works")

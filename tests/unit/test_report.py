@@ -8,7 +8,10 @@ from typing import Any
 import jsonschema
 
 from edge_agent.camera.stats import CameraStats
-from edge_agent.outputs.mqtt.payloads import OutboxStatus, StatusPayload, schemas
+from edge_agent.outputs.buzzer import BuzzerStats
+from edge_agent.outputs.mqtt.output import MqttStats
+from edge_agent.outputs.mqtt.payloads import StatusPayload, schemas
+from edge_agent.outputs.snapshots import SnapshotStats
 from edge_agent.report import changed, status_line, status_payload
 from edge_agent.service.health import Health
 from edge_agent.service.statistics import Statistics
@@ -17,11 +20,13 @@ from edge_agent.service.statistics import Statistics
 def status(**other: Any) -> StatusPayload:
     values: dict[str, Any] = {
         "camera": CameraStats("ok", failures={"stalled": 2}, reopened=2),
-        "paused": False,
+        "word": "ok",
         "figures": Statistics().snapshot(),
         "people": 2,
         "violations": 1,
-        "outbox": OutboxStatus(depth=3),
+        "mqtt": MqttStats(True, None, 2, depth=3, committed=9, dropped=1, dropped_pictures=0, alarm=None),
+        "bell": BuzzerStats("gpio", True, None, muted=False, beeps=4, skipped=0, failures=5),
+        "snapshots": SnapshotStats(made=3, saved=1, failed=6, skipped=0),
         "slowed": None,
         "temperature": 51.0,
         "throttled": (),
@@ -38,6 +43,14 @@ def test_it_is_what_the_schema_says() -> None:
     jsonschema.validate(message, schemas()["status"])
     assert message["camera_failures"] == {"stalled": 2}
     assert message["people"] == 2
+    assert message["outbox"] == {"depth": 3, "dropped": 1, "alarm": None}
+    failures = [message[f"{part}_failures"] for part in ("broker", "buzzer", "snapshot")]
+    assert failures == [2, 5, 6]
+
+
+def test_what_is_switched_off_never_fails() -> None:
+    off = status(mqtt=None, snapshots=None)
+    assert (off.outbox.depth, off.broker_failures, off.snapshot_failures) == (0, 0, 0)
 
 
 def test_a_camera_ahead_of_our_clock_makes_no_invalid_message() -> None:
@@ -45,22 +58,17 @@ def test_a_camera_ahead_of_our_clock_makes_no_invalid_message() -> None:
     assert status(figures=figures).frame_age_ms == 0.0
 
 
-def test_a_paused_watch_says_so_unless_the_camera_is_lost() -> None:
-    assert status(paused=True).camera == "paused"
-    assert status(paused=True, camera=CameraStats("lost", "unplugged")).camera == "lost"
-
-
 def test_what_people_wait_for_is_a_change_and_rates_are_not() -> None:
     before = status()
     assert changed(None, before)
-    assert not changed(before, status(temperature=60.0, outbox=OutboxStatus(depth=4)))
+    assert not changed(before, status(temperature=60.0, mqtt=None))
     assert changed(before, status(people=3))
     assert changed(before, status(health=Health("degraded", ("hot",))))
     assert changed(before, status(slowed="80 °C hot"))
 
 
 def test_the_line_for_systemctl_names_the_reason() -> None:
-    line = status_line(status(health=Health("degraded", ("the buzzer does not work",))))
+    line = status_line(status(health=Health("degraded", ("buzzer: GPIO 17 is busy",))))
     assert line.startswith("degraded: camera ok")
-    assert "(the buzzer does not work)" in line
+    assert "(buzzer: GPIO 17 is busy)" in line
     assert "3 waiting for the broker" in line

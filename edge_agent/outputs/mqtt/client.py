@@ -85,6 +85,8 @@ class Link:
         self._session: _Session | None = None
         self._number = 0
         self._short = 0  # connections in a row that did not last
+        self.failures = 0
+        """Attempts since the start that found no broker or were refused, and connections that were lost."""
         self._reason: str | None = "not connected yet"
         self._logged: str | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
@@ -143,6 +145,7 @@ class Link:
             self._session = None
             if self._stopping.is_set():
                 break
+            self.failures += 1
             self._reason = end.reason
             if end.reason != self._logged:
                 _LOG.warning("MQTT: %s", end.reason)

@@ -34,6 +34,8 @@ class MqttStats:
     connected: bool
     reason: str | None
     """Why there is no connection, or what the broker refuses though connected; None: all is well."""
+    failures: int
+    """Attempts to connect that failed, and connections that were lost, since the start."""
     depth: int
     """Messages in the outbox."""
     committed: int
@@ -106,6 +108,7 @@ class MqttOutput:
         return MqttStats(
             connected=self._link.connected,
             reason=self._link.reason or state.refusal or self._ear.refusal,
+            failures=self._link.failures,
             depth=state.depth,
             committed=state.committed,
             dropped=state.dropped + self._inbox.dropped,

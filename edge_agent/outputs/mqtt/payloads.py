@@ -108,6 +108,12 @@ class StatusPayload(Payload):
     """How often the camera was opened again since the service started."""
     camera_failures: dict[str, Count] = Field(default_factory=dict)
     """How often it failed since then, by kind: `open_failed`, `no_frames`, `stalled`, `frozen`, `dark`, …"""
+    broker_failures: Count = 0
+    """How often the broker was not found, refused, or the connection to it was lost since the service started."""
+    buzzer_failures: Count = 0
+    """How often the buzzer could not be opened, or failed while it sounded."""
+    snapshot_failures: Count = 0
+    """Pictures that could not be made or kept."""
     frames: FrameRates = FrameRates()
     frame_age_ms: Rate | None = None
     """Median milliseconds from a frame's capture to the end of its processing; null: none was processed."""

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from edge_agent.service.health import assess
+from edge_agent.service.health import assess, camera_word
 
 
 def test_all_well_and_unknown_is_no_fault() -> None:
@@ -21,7 +21,7 @@ def test_all_well_and_unknown_is_no_fault() -> None:
         ({"camera": "paused"}, "switched off"),
         ({"broker_connected": False}, "broker"),
         ({"outbox_alarm": "disk full"}, "disk full"),
-        ({"buzzer_ok": False}, "buzzer"),
+        ({"buzzer_reason": "GPIO 17 is busy"}, "buzzer: GPIO 17 is busy"),
         ({"temperature": 80.0}, "80 °C"),
         ({"temperature": 71.0, "temperature_limit": 70.0}, "70 °C"),
         ({"throttled": ("under-voltage",)}, "under-voltage"),
@@ -51,7 +51,7 @@ def test_nobody_is_watched(facts: dict[str, Any]) -> None:
 
 
 def test_all_reasons_are_named_the_worst_first() -> None:
-    health = assess(camera="lost", broker_connected=False, buzzer_ok=False)
+    health = assess(camera="lost", broker_connected=False, buzzer_reason="no device")
     assert health.state == "failed"
     assert len(health.reasons) == 3
     assert "camera" in health.reasons[0]
@@ -63,7 +63,6 @@ def test_what_is_good_gives_no_reason() -> None:
         camera="ok",
         frame_age=0.1,
         broker_connected=True,
-        buzzer_ok=True,
         temperature=60.0,
         throttled=(),
     )
@@ -76,3 +75,9 @@ def test_why_the_broker_cannot_be_used_is_said() -> None:
     assert "wrong password" in judged.reasons[0]
     refused = assess(camera="ok", broker_connected=True, broker_reason="may not publish")
     assert refused.reasons == ("broker: may not publish",)
+
+
+def test_a_paused_watch_says_so_unless_the_camera_is_lost() -> None:
+    assert camera_word("ok", paused=False) == "ok"
+    assert camera_word("ok", paused=True) == "paused"
+    assert camera_word("lost", paused=True) == "lost"
