@@ -167,6 +167,7 @@ class VisionSettings(Section):
     mask: MaskSettings = MaskSettings()
     gender: GenderSettings = GenderSettings()
     tflite_runtime: Literal["auto", "litert", "tflite-runtime"] = "auto"
+    """Which of the two packages runs the mask network; auto: LiteRT if it is installed."""
     delegate: Path | None = None
     """A TFLite delegate library, e.g. Coral's libedgetpu.so.1."""
     dnn_backend: Literal["auto", "cpu", "cuda", "cuda_fp16"] = "auto"
@@ -297,7 +298,9 @@ class MqttSettings(Section):
     """A file that holds it; else the systemd credential `mqtt_password`, else EDGE_AGENT_MQTT_PASSWORD."""
     tls: TlsSettings = TlsSettings()
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
+    """Seconds of silence after which both sides ask whether the other is there; by one and a half, it is gone."""
     connect_timeout: PositiveSeconds = 5.0
+    """For the network and then for the broker's answer."""
     reconnect_min: PositiveSeconds = 1.0
     reconnect_max: PositiveSeconds = 60.0
     refused_retry: PositiveSeconds = 60.0
@@ -314,7 +317,9 @@ class SnapshotSettings(Section):
     """Also keep the latest pictures in this folder."""
     keep: Annotated[int, Field(ge=1, le=10_000)] = 50
     max_width: Annotated[int, Field(ge=64, le=3840)] = 640
+    """Pixels; larger pictures are made smaller."""
     quality: Annotated[int, Field(ge=10, le=95)] = 75
+    """Of the JPEG; lowered where the picture would be larger than `max_bytes`."""
     max_bytes: Annotated[int, Field(ge=10_000, le=2_000_000)] = 150_000
 
 
