@@ -13,7 +13,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-FILES = ("loop", "startup", "events")
+FILES = ("loop", "networks", "startup", "events")
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class Line:
 
 
 def read(folder: Path) -> dict[str, Any]:
-    """The figures of the three benchmarks; one that was not run is missing.
+    """The figures of each benchmark; one that was not run is missing.
 
     Raises:
         FileNotFoundError: there is none at all.
@@ -48,6 +48,8 @@ def lines(figures: dict[str, Any]) -> Iterator[Line]:
     """The table's lines, as far as their benchmark was run."""
     if "loop" in figures:
         yield from _loop_lines(figures["loop"])
+    if "networks" in figures:
+        yield from _network_lines(figures["networks"])
     if "events" in figures:
         yield from _event_lines(figures["events"]["scores"])
     if "startup" in figures:
@@ -77,6 +79,16 @@ def _loop_lines(loop: dict[str, Any]) -> Iterator[Line]:
     yield Line(measure, "–", f"{overhead:.1%}", "≤ 8 %", overhead <= 0.08)
 
 
+def _network_lines(networks: list[dict[str, Any]]) -> Iterator[Line]:
+    for one in networks:
+        if one["goal"] is not None:
+            measure = f"one call of {one['ours']}, against {one['theirs']}"
+            ours = f"{one['ours_ms']:.2f} ms = {one['share']:.2f}"
+            yield Line(
+                measure, f"{one['theirs_ms']:.1f} ms", ours, f"≤ {one['goal']:.2g}", one["share"] <= one["goal"]
+            )
+
+
 def _event_lines(scores: dict[str, Any]) -> Iterator[Line]:
     events = scores["people"]
     found = events["found_share"]
@@ -95,7 +107,7 @@ def _start_lines(startup: dict[str, Any]) -> Iterator[Line]:
     ancestor = startup["ancestor"]
     for measure, name, unit, goal in (
         ("start to READY", "ready_seconds", "s", 0.9),
-        ("peak RSS", "peak_mb", "MB", 150),
+        ("peak RSS", "peak_mb", "MiB", 150),
     ):
         other = f"{ancestor[name]:g} {unit}" if ancestor else "–"
         ours = startup[name]
@@ -122,7 +134,7 @@ def markdown(figures: dict[str, Any]) -> str:
 def main() -> int:
     """Command line; exit code 2 if there is nothing to report."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.report", description=__doc__)
-    parser.add_argument("folder", type=Path, help="where loop.json, startup.json and events.json are")
+    parser.add_argument("folder", type=Path, help="where the JSON files of the benchmarks are")
     parser.add_argument("--markdown", action="store_true", help="print a Markdown table")
     parser.add_argument("--json", type=Path, help="also write everything to one file")
     arguments = parser.parse_args()

@@ -220,7 +220,7 @@ def _wait_until_ready(listener: socket.socket, service: subprocess.Popen[bytes])
 
 
 def _peak_memory(pid: int) -> float:
-    """Peak resident memory of a process, MB (proc(5), VmHWM)."""
+    """Peak resident memory of a process, MiB (proc(5), VmHWM)."""
     try:
         status = Path(f"/proc/{pid}/status").read_text()
     except OSError:
