@@ -9,6 +9,7 @@ import pytest
 
 HOUSE = Path(__file__).parents[2] / "edge_agent"
 EVERYBODY = {"config", "types", "errors"}
+ROOMS = {"camera", "vision", "people", "violations", "outputs", "service", "web"}
 MAY_IMPORT: dict[str, set[str]] = {
     "config": set(),
     "config_file": {"config", "errors"},
@@ -24,7 +25,18 @@ MAY_IMPORT: dict[str, set[str]] = {
     "web": EVERYBODY | {"service"},
     "demo": EVERYBODY,
     "annotate": {"types"},
+    # What joins the rooms: each knows those it joins, and none of them knows `agent`.
+    "chain": EVERYBODY | {"vision", "people", "violations"},
+    "worker": EVERYBODY | {"chain", "camera", "outputs", "service"},
+    "report": {"camera", "outputs", "service"},
+    "detection": EVERYBODY | {"chain", "annotate"},
+    "agent": EVERYBODY | ROOMS | {"board", "chain", "worker", "report"},
+    "bench": EVERYBODY | {"agent", "board", "camera", "chain", "outputs"},
+    "commands": EVERYBODY | ROOMS | {"agent", "bench", "chain", "config_file", "demo", "detection"},
+    "cli": {"commands", "errors"},
 }
+#: The package itself, `python -m edge_agent`, and what is no code.
+NO_ROOMS = {"__init__", "__main__"}
 
 
 def room_of(path: Path) -> str:
@@ -44,6 +56,10 @@ def imported_rooms(path: Path) -> set[str]:
             names = [module] if module != "edge_agent" else [f"edge_agent.{alias.name}" for alias in node.names]
         rooms |= {name.split(".")[1] for name in names if name.startswith("edge_agent.")}
     return rooms - {"__version__"}
+
+
+def test_every_room_has_its_rule() -> None:
+    assert {room_of(path) for path in HOUSE.rglob("*.py")} - NO_ROOMS == set(MAY_IMPORT)
 
 
 @pytest.mark.parametrize("room", sorted(MAY_IMPORT))
