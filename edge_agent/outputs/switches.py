@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import logging
 import math
-import os
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
@@ -13,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.config import Settings
+from edge_agent.files import replace_durably
 
 _LOG = logging.getLogger(__name__)
 
@@ -136,21 +136,9 @@ class Switches:
         self._values = SwitchValues(**{**asdict(self._values), **self._kept})
 
     def _write(self) -> None:
-        """Replace the file in one step: after a power cut it holds the old values or the new ones."""
         if self._path is None:
             return
-        temporary = self._path.with_name(self._path.name + ".new")
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
-            with temporary.open("w", encoding="utf-8") as file:
-                json.dump(self._kept, file)
-                file.flush()
-                os.fsync(file.fileno())
-            temporary.replace(self._path)
-            directory = os.open(self._path.parent, os.O_RDONLY)
-            try:
-                os.fsync(directory)  # the rename itself is durable only then
-            finally:
-                os.close(directory)
+            replace_durably(self._path, json.dumps(self._kept))
         except OSError as error:
             _LOG.warning("the switches can't be kept in %s (%s): they hold until the next start", self._path, error)

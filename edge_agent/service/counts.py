@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 
+from edge_agent.files import replace_durably
+
 _log = logging.getLogger(__name__)
 
 
@@ -26,11 +28,8 @@ def read(path: Path) -> tuple[date, dict[str, int]] | None:
 
 def write(path: Path, day: date, counts: Mapping[str, int]) -> None:
     """Keep the counts; a disk that can't be written costs them, and one warning."""
-    part = path.with_name(path.name + ".new")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        part.write_text(json.dumps({"day": day.isoformat(), "counts": dict(counts)}), encoding="utf-8")
-        part.replace(path)
+        replace_durably(path, json.dumps({"day": day.isoformat(), "counts": dict(counts)}))
     except OSError as error:
         _log.warning("today's counts can't be kept in %s: %s", path, error)
 

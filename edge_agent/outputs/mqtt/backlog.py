@@ -7,6 +7,8 @@ from collections.abc import Container, Iterable, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
+from edge_agent.files import replace_durably
+
 _LOG = logging.getLogger(__name__)
 
 _SEQ_BLOCK = 1000
@@ -85,8 +87,6 @@ class SequenceMark:
             return
         self._reserved = (upcoming // _SEQ_BLOCK + 1) * _SEQ_BLOCK
         try:
-            temporary = self._path.with_name(self._path.name + ".new")
-            temporary.write_text(str(self._reserved), encoding="ascii")
-            temporary.replace(self._path)
+            replace_durably(self._path, str(self._reserved))
         except OSError as error:
             _LOG.debug("%s can't be written: %s", self._path, error)

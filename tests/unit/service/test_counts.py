@@ -58,7 +58,7 @@ def test_a_hanging_card_holds_nobody_up_and_the_latest_counts_win(tmp_path: Path
     assert keeper.kept == (day, {"no_mask": 1})
     assert (tmp_path / "today.json.new").read_text(encoding="utf-8")  # the card works again
     keeper.wait(10)
-    path.unlink()  # the pipe, which has been given its name
+    (tmp_path / "today.json.new").unlink()  # the pipe, of which no file could be made
     keeper.keep(day, {"no_mask": 2})
     keeper.wait(10)
     assert counts.read(path) == (day, {"no_mask": 2})
