@@ -10,9 +10,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import cv2
-
-from edge_agent import board
 from edge_agent.camera.slot import FrameSlot
 from edge_agent.camera.sources import can_wait
 from edge_agent.camera.thread import CameraThread
@@ -28,8 +25,8 @@ from edge_agent.outputs.snapshots import SnapshotOutput
 from edge_agent.outputs.switches import Switches, SwitchValues
 from edge_agent.report import changed, status_line, status_payload
 from edge_agent.service import health
+from edge_agent.service.board_watch import BoardWatch
 from edge_agent.service.counts import CountsKeeper
-from edge_agent.service.governor import Governor
 from edge_agent.service.notify import Notifier
 from edge_agent.service.progress import ProgressWatchdog
 from edge_agent.service.statistics import Statistics
@@ -43,12 +40,8 @@ _log = logging.getLogger(__name__)
 
 _TICK = 0.25
 """Seconds between two rounds of the main loop: how late a status can be."""
-_BOARD_EVERY = 5.0
-"""Seconds between looks at temperature, throttling and clock."""
 _CAMERA_HOPE = 5.0
 """Seconds that READY waits for the camera's first frame; after that the service is ready, and says degraded."""
-_PICTURE_AGE = 3.0
-"""Seconds for which a frame is shown on the live page."""
 _STOP = {"camera": 0.8, "vision": 0.8, "buzzer": 0.3, "snapshots": 0.2, "mqtt": 0.8, "counts": 0.1, "web": 0.2}
 """Seconds that each part gets to stop: 3 s after SIGTERM the process is gone."""
 
@@ -91,7 +84,12 @@ class Agent:
         if self._counts.kept:
             self._statistics.restore_today(*self._counts.kept)
         self._watchdog = ProgressWatchdog(self._notifier, stuck_grace=settings.service.camera_grace)
-        self._governor = Governor(settings.service.temperature_limit, settings.camera.max_age)
+        self._board = BoardWatch(
+            settings.vision.max_fps,
+            temperature_limit=settings.service.temperature_limit,
+            max_age=settings.camera.max_age,
+            clock_synced=clock_synced,
+        )
         self._mqtt: MqttOutput | None = None
         if settings.mqtt.enabled:
             self._mqtt = MqttOutput(
@@ -108,11 +106,6 @@ class Agent:
         self._captured = self._dropped = 0
         self._status: StatusPayload | None = None
         self._status_lock = threading.Lock()
-        self._jpeg: tuple[int, bytes] | None = None
-        self._board_at = float("-inf")
-        self._temperature: float | None = None
-        self._throttled: tuple[str, ...] = ()
-        self._clock_synced: bool | None = None
         # From here on there are threads. The GPIO library changes the working directory for a moment: so first.
         self._buzzer.start()
         self._camera.start()  # it warms up while the networks load
@@ -191,7 +184,9 @@ class Agent:
         self._watchdog.tick()
         figures = self._statistics.snapshot()
         self._counts.keep(figures.day, figures.today)
-        self._mind_the_board(figures.latency_ms if figures.late is None else figures.late * 1e3)
+        latency = figures.late if figures.late is not None else figures.latency_ms and figures.latency_ms / 1e3
+        self._board.tick(latency)
+        self._worker.max_fps = self._board.max_fps
         mqtt = self._mqtt.stats() if self._mqtt else None
         bell = self._buzzer.stats()
         word = health.camera_word(camera.state, paused=not self._switches.get().detection)
@@ -204,9 +199,9 @@ class Agent:
             broker_reason=mqtt.reason if mqtt else None,
             outbox_alarm=mqtt.alarm if mqtt else None,
             buzzer_reason=bell.reason if self._settings.buzzer.enabled and not bell.available else None,
-            temperature=self._temperature,
+            temperature=self._board.state.temperature,
             temperature_limit=self._settings.service.temperature_limit,
-            throttled=self._throttled,
+            throttled=self._board.state.throttled,
         )
         return status_payload(
             camera=camera,
@@ -217,30 +212,10 @@ class Agent:
             mqtt=mqtt,
             bell=bell,
             snapshots=self._snapshots.stats() if self._snapshots else None,
-            slowed=self._governor.reason,
-            temperature=self._temperature,
-            throttled=self._throttled,
-            clock_synced=self._clock_synced,
+            slowed=self._board.slowed,
+            board=self._board.state,
             health=judgement,
         )
-
-    def _mind_the_board(self, latency_ms: float | None) -> None:
-        now = time.monotonic()
-        if now - self._board_at < _BOARD_EVERY:
-            return
-        self._board_at = now
-        self._temperature = board.temperature()
-        flags = board.throttling()
-        self._throttled = flags.now if flags else ()
-        self._clock_synced = clock_synced()
-        latency = latency_ms / 1e3 if latency_ms is not None else None
-        if self._governor.look(temperature=self._temperature, throttled=self._throttled, latency=latency):
-            self._worker.max_fps = self._settings.vision.max_fps * self._governor.factor
-            _log.warning(
-                "now looking at %.1f frames a second at most: %s",
-                self._worker.max_fps,
-                self._governor.reason or "all is well again",
-            )
 
     def _publish(self, status: StatusPayload) -> None:
         self._notifier.status(status_line(status))
@@ -273,9 +248,10 @@ class Agent:
     def _web_page(self) -> WebPage | None:
         if not self._settings.web.enabled:
             return None
+        from edge_agent.web.live_picture import LivePicture
         from edge_agent.web.page import WebPage  # an optional extra
 
-        return WebPage(self._settings.web, self._web_status, self._picture)
+        return WebPage(self._settings.web, self._web_status, LivePicture(self._shown))
 
     def _web_status(self) -> dict[str, Any]:
         status = self.status
@@ -284,19 +260,9 @@ class Agent:
             **(status.model_dump(mode="json", by_alias=True) if status else {}),
         }
 
-    def _picture(self) -> bytes | None:
-        """The latest frame as JPEG; None while nobody is watched, so that no old face stays on the page."""
-        frame = self._worker.frame
-        if (
-            frame is None
-            or not self._switches.get().detection
-            or time.monotonic() - frame.captured_at > _PICTURE_AGE
-        ):
-            return None
-        if self._jpeg is None or self._jpeg[0] != frame.index:
-            _, jpeg = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, 70])
-            self._jpeg = (frame.index, jpeg.tobytes())
-        return self._jpeg[1]
+    def _shown(self) -> Frame | None:
+        """The newest frame for the live page; None while detection is switched off."""
+        return self._worker.frame if self._switches.get().detection else None
 
     def _stop(self) -> None:
         """Upstream first, so that what is under way still reaches the outputs."""

@@ -8,6 +8,7 @@ from edge_agent.outputs.buzzer import BuzzerStats
 from edge_agent.outputs.mqtt.output import MqttStats
 from edge_agent.outputs.mqtt.payloads import FrameRates, OutboxStatus, StatusPayload, TodayCounts
 from edge_agent.outputs.snapshots import SnapshotStats
+from edge_agent.service.board_watch import BoardState
 from edge_agent.service.health import Health
 from edge_agent.service.statistics import StatisticsSnapshot
 
@@ -23,9 +24,7 @@ def status_payload(
     bell: BuzzerStats,
     snapshots: SnapshotStats | None,
     slowed: str | None,
-    temperature: float | None,
-    throttled: tuple[str, ...],
-    clock_synced: bool | None,
+    board: BoardState,
     health: Health,
 ) -> StatusPayload:
     """Everything a dashboard wants to know of this moment; `word` is :func:`camera_word`'s."""
@@ -51,9 +50,9 @@ def status_payload(
         violations=violations,
         today=TodayCounts(no_mask=figures.today.get("no_mask", 0), incorrect=figures.today.get("incorrect", 0)),
         outbox=OutboxStatus(depth=mqtt.depth, dropped=mqtt.dropped, alarm=mqtt.alarm) if mqtt else OutboxStatus(),
-        temperature=temperature,
-        throttled=list(throttled),
-        clock_synced=clock_synced,
+        temperature=board.temperature,
+        throttled=list(board.throttled),
+        clock_synced=board.clock_synced,
         health=health.state,
         reason="; ".join(health.reasons),
     )

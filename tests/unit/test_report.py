@@ -13,6 +13,7 @@ from edge_agent.outputs.mqtt.output import MqttStats
 from edge_agent.outputs.mqtt.payloads import StatusPayload, schemas
 from edge_agent.outputs.snapshots import SnapshotStats
 from edge_agent.report import changed, status_line, status_payload
+from edge_agent.service.board_watch import BoardState
 from edge_agent.service.health import Health
 from edge_agent.service.statistics import Statistics
 
@@ -28,9 +29,7 @@ def status(**other: Any) -> StatusPayload:
         "bell": BuzzerStats("gpio", True, None, muted=False, beeps=4, skipped=0, failures=5),
         "snapshots": SnapshotStats(made=3, saved=1, failed=6, skipped=0),
         "slowed": None,
-        "temperature": 51.0,
-        "throttled": (),
-        "clock_synced": True,
+        "board": BoardState(51.0, (), True),
         "health": Health("ok"),
     }
     return status_payload(**{**values, **other})
@@ -61,7 +60,7 @@ def test_a_camera_ahead_of_our_clock_makes_no_invalid_message() -> None:
 def test_what_people_wait_for_is_a_change_and_rates_are_not() -> None:
     before = status()
     assert changed(None, before)
-    assert not changed(before, status(temperature=60.0, mqtt=None))
+    assert not changed(before, status(board=BoardState(60.0, (), True), mqtt=None))
     assert changed(before, status(people=3))
     assert changed(before, status(health=Health("degraded", ("hot",))))
     assert changed(before, status(slowed="80 °C hot"))
