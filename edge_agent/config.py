@@ -86,7 +86,7 @@ class CameraSettings(Section):
     a video file, a folder of images, or `test`."""
     width: Annotated[int, Field(ge=32, le=7680)] = 640
     height: Annotated[int, Field(ge=32, le=4320)] = 480
-    fps: Annotated[float, Field(gt=0, le=240)] = 15
+    fps: Annotated[float, Field(ge=0.2, le=240)] = 15
     fourcc: Annotated[str, Field(pattern=r"^[A-Za-z0-9 ]{4}$")] = "MJPG"
     reduce: Literal["auto", 1, 2, 4, 8] = "auto"
     """Decode a V4L2 camera's JPEGs at this part of their size, which costs a part of the time. `auto`: the smallest

@@ -65,11 +65,13 @@ class Face(NamedTuple):
 
     box: Box
     score: float
+    visible: float = 1.0
+    """Share of the face that lies inside the frame: `box` is what is left of it."""
 
     @property
     def quality(self) -> float:
-        """What a look at this face is worth, 0 to 1: a large face that the detector is sure of tells most."""
-        return min(1.0, self.box.height / 64.0) * self.score
+        """What a look at it is worth, 0 to 1: a large, whole face that the detector is sure of tells most."""
+        return min(1.0, self.box.height / 64.0) * self.score * self.visible
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +110,7 @@ class Observation(NamedTuple):
     mask: MaskScores | None = None
     gender: GenderScores | None = None
     quality: float = 1.0
-    """0 to 1: how much this crop is worth (size, sharpness, whole inside the frame)."""
+    """0 to 1: how much this look is worth, see :attr:`Face.quality`."""
     person_id: int | None = None
 
 

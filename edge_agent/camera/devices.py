@@ -82,9 +82,10 @@ class VideoDevice:
 def list_devices(modes: bool = False, root: Path = Path("/")) -> list[VideoDevice]:
     """Return the capture devices in the order of their numbers; with `modes`, ask each for its sizes and rates."""
     links = _by_id(root)
-    nodes = sorted((root / "dev").glob("video[0-9]*"), key=lambda node: int(node.name.removeprefix("video")))
+    numbers = {node: node.name.removeprefix("video") for node in (root / "dev").glob("video[0-9]*")}
+    nodes = [node for node in numbers if numbers[node].isdecimal()]  # a udev rule may link video0_entrance to one
     found = []
-    for node in nodes:
+    for node in sorted(nodes, key=lambda node: int(numbers[node])):
         device = _ask(node, links.get(os.path.realpath(node)), modes, root)
         if device is not None:
             found.append(device)

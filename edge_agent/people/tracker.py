@@ -18,11 +18,13 @@ _CARRY = 0.5
 _CONFIRMED_HITS = 2
 _TENTATIVE_SECONDS = 0.6
 _FRAMES = 1.5
-"""Nobody is given up before so many frames' time: a slow camera shows a face less often than that."""
+"""Nobody is given up before so many frames' time."""
 _LONGEST_GAP = 5.0
 """Seconds between two frames that are believed to be the camera's pace, and no break."""
 _LEAVING_SECONDS = 0.5
 """Who was last seen walking out of the picture is gone sooner: the next face there is somebody else's."""
+_REST = 0.5
+"""Longest rest in seconds of the face net while somebody is there (`vision.schedule`): unseen in it is not gone."""
 _EDGE = 0.1
 """How near the picture's edge that is, in face heights."""
 _OUTWARD = 0.3
@@ -56,6 +58,13 @@ class Track:
         dt = min(now - self.last_seen, _CARRY)
         return self.velocity[0] * dt, self.velocity[1] * dt
 
+    def scale(self, across: float, down: float) -> None:
+        """Put it where it is in a picture of another size, `across` times as wide and `down` times as high."""
+        self.face = self.face._replace(box=_scaled(self.face.box, across, down))
+        self.box = _scaled(self.box, across, down)
+        self.centre = (self.centre[0] * across, self.centre[1] * down)
+        self.velocity = (self.velocity[0] * across, self.velocity[1] * down)
+
     def hit(self, face: Face, centre: tuple[float, float], now: float, size: tuple[int, int]) -> None:
         """Take over a detection of this frame, whose width and height are `size`."""
         dt = now - self.last_seen
@@ -80,7 +89,14 @@ class Tracker:
         self._next_id = 1
         self._frame_at: float | None = None
         self._pace = 0.0
+        self._searched_at = float("-inf")
+        self._size: tuple[int, int] | None = None
         self.tracks: list[Track] = []
+
+    @property
+    def patience(self) -> float:
+        """Seconds without being seen that say nothing yet: a slow camera shows a face less often than that."""
+        return _FRAMES * self._pace
 
     def frame(self, now: float) -> None:
         """A frame came, captured at `now`, whether or not it is searched."""
@@ -93,6 +109,8 @@ class Tracker:
 
         Returns the tracks seen in it, in the order of `faces`.
         """
+        self._fit(size)
+        self._searched_at = now
         seen: list[Track | None] = [None] * len(faces)
         centres = [_centre(face.box) for face in faces]
         if self.tracks and faces:
@@ -110,20 +128,32 @@ class Tracker:
         return result
 
     def carry(self, now: float) -> None:
-        """Move unseen faces on by their velocity, and forget those gone for `lost_after` seconds."""
-        kept = []
+        """Move unseen faces on by their velocity, and forget those gone for `lost_after` seconds.
+
+        Who was there when the face net last looked may be there still: nobody is forgotten while it rests.
+        """
+        kept, slow = [], self.patience
         for track in self.tracks:
             unseen = now - track.last_seen
             patience = _LEAVING_SECONDS if track.leaving else self._lost_after
             if not track.confirmed:
                 patience = _TENTATIVE_SECONDS
-            if unseen > max(min(patience, self._lost_after), _FRAMES * self._pace):
+            rest = _REST if track.last_seen >= self._searched_at else 0.0
+            if unseen > max(min(patience, self._lost_after), slow + rest):
                 continue
             if unseen > 0:
                 (dx, dy), box = track.moved(now), track.face.box
                 track.box = Box(box.x1 + dx, box.y1 + dy, box.x2 + dx, box.y2 + dy)
             kept.append(track)
         self.tracks = kept
+
+    def _fit(self, size: tuple[int, int]) -> None:
+        """A stream may change its resolution: who stands there is then to be found at other pixels."""
+        if self._size is not None and self._size != size:
+            across, down = size[0] / self._size[0], size[1] / self._size[1]
+            for track in self.tracks:
+                track.scale(across, down)
+        self._size = size
 
     def clear(self) -> None:
         """Forget everybody; ids go on counting."""
@@ -172,6 +202,10 @@ def _leaves(box: Box, velocity: tuple[float, float], size: tuple[int, int]) -> b
         or (right > fast and size[0] - x2 < near)
         or (down > fast and size[1] - y2 < near)
     )
+
+
+def _scaled(box: Box, across: float, down: float) -> Box:
+    return Box(box.x1 * across, box.y1 * down, box.x2 * across, box.y2 * down)
 
 
 def _centre(box: Box) -> tuple[float, float]:

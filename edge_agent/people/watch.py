@@ -14,7 +14,7 @@ _RECHECK = {"full": 0.0, "balanced": 0.7, "low": 1.5}
 """Seconds between looks at a face whose verdict is sure."""
 
 _VISIBLE = 0.7
-"""Seconds for which a face counts as in view: the face net rests between its runs."""
+"""Seconds for which a face counts as in view: the face net rests between its runs. Longer with a slow camera."""
 
 
 @dataclass(slots=True)
@@ -124,7 +124,7 @@ class People:
             gender_score=gender_score,
             first_seen=track.first_seen,
             last_seen=track.last_seen,
-            visible=now - track.last_seen <= _VISIBLE,
+            visible=now - track.last_seen <= max(_VISIBLE, self._tracker.patience),
         )
 
     def _forget(self) -> None:

@@ -115,8 +115,7 @@ class Networks:
                 self.times.net += self._gender.net_ms
                 self.times.gender_calls += 1
             if mask is not None or gender is not None:
-                quality = look.face.quality * _visible_share(look.face.box, image)
-                observations.append(Observation(look.face, mask, gender, quality, look.person_id))
+                observations.append(Observation(look.face, mask, gender, look.face.quality, look.person_id))
         return observations
 
     def describe(self) -> str:
@@ -132,10 +131,3 @@ class Networks:
 
 def _since(begin: float) -> float:
     return (time.perf_counter() - begin) * 1e3
-
-
-def _visible_share(box: Box, image: Image) -> float:
-    """How much of a box lies inside the frame, 0 to 1: half a face at the edge is worth half a look."""
-    height, width = image.shape[:2]
-    inside = max(0.0, min(box.x2, width) - max(box.x1, 0.0)) * max(0.0, min(box.y2, height) - max(box.y1, 0.0))
-    return min(1.0, inside / max(box.width * box.height, 1e-6))

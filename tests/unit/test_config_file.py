@@ -26,7 +26,7 @@ def test_the_commented_example_says_the_defaults() -> None:
     [
         ("camera:\n  widht: 3", ["line 2", "camera.widht", "unknown key", "width"]),
         ("camera:\n  width: abc", ["line 2", "camera.width", "'abc'", "integer"]),
-        ("camera:\n  width: 640\n  fps: 0", ["line 3", "camera.fps", "greater than 0", "found 0"]),
+        ("camera:\n  width: 640\n  fps: 0", ["line 3", "camera.fps", "0.2", "found 0"]),
         ("camera:\n  roi: [[0, 0], [1, 1]]", ["line 2", "camera.roi", "three corners"]),
         ("vision:\n  power: fast", ["line 2", "vision.power", "'balanced'", "'fast'"]),
         ("vision:\n  face:\n    input_width: 100", ["line 3", "vision.face.input_width", "multiple of 32"]),

@@ -7,12 +7,17 @@ import time
 
 
 class Pacer:
-    """Waits until a picture is due, for files that play in real time; `stop`, from any thread, ends that."""
+    """Says when the pictures of a file are due and, if it plays in real time, waits until then.
+
+    Otherwise its time runs ahead of the clock: what lies between two pictures is the file's time all the same, for
+    people in it must not seem to be gone in a moment. `stop`, from any thread, ends the waiting.
+    """
 
     def __init__(self, realtime: bool) -> None:
         self._realtime = realtime
         self._stopped = threading.Event()
         self._zero: float | None = None
+        self._latest = float("-inf")
 
     def restart(self) -> None:
         """Forget what was played: the next picture is due at once."""
@@ -20,13 +25,17 @@ class Pacer:
         self._stopped.clear()
 
     def wait_for(self, position: float) -> float:
-        """Wait until the picture at `position` seconds of the file is due; return its moment (monotonic).
+        """Return the moment (monotonic) at which the picture at `position` seconds of the file is due.
 
-        Whoever is more than a second late starts from here instead of rushing through what was missed.
+        In real time it is waited for, and whoever is more than a second late starts from here instead of rushing
+        through what was missed.
         """
         now = time.monotonic()
         if not self._realtime:
-            return now
+            if self._zero is None:
+                self._zero = max(now, self._latest) - position  # time does not run backwards over a restart
+            self._latest = self._zero + position
+            return self._latest
         if self._zero is None or self._zero + position - now < -1.0:
             self._zero = now - position
         due = self._zero + position

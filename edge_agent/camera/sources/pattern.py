@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import time
+
 import cv2
 import numpy as np
 
@@ -37,7 +39,9 @@ class TestPattern:
         self._number = 0
 
     def read(self) -> Grab | None:
-        moment = self._pacer.wait_for(self._number / self._settings.fps)
+        # As a camera it has no time of its own: at full speed its pictures are taken when they are asked for.
+        position = self._number / self._settings.fps
+        moment = self._pacer.wait_for(position) if self._settings.realtime else time.monotonic()
         image = self._bars.copy()
         height, width = image.shape[:2]
         left = self._number * 4 % width

@@ -30,14 +30,16 @@ class FaceDetector(Protocol):
 
 def tidy(boxes: Sequence[Sequence[float]], scores: Sequence[float], width: int, height: int) -> list[Face]:
     """Clip boxes (x1, y1, x2, y2) to an image's size, drop those that nothing (or less than a pixel) is left of, or
-    that are no numbers, and sort by score.
+    that are no numbers, and sort by score. How much was left is told: half a face is worth half a look.
     """
     faces = []
     right_edge, bottom_edge = float(width), float(height)
     for (x1, y1, x2, y2), score in zip(boxes, scores, strict=True):
         # In this order min and max keep what is not a number, and the comparisons refuse it.
         left, top, right, bottom = max(x1, 0.0), max(y1, 0.0), min(x2, right_edge), min(y2, bottom_edge)
-        if right - left >= 1.0 and bottom - top >= 1.0 and math.isfinite(score):
-            faces.append(Face(Box(left, top, right, bottom), score))
+        across, down = right - left, bottom - top
+        if across >= 1.0 and down >= 1.0 and math.isfinite(score):
+            visible = across * down / ((x2 - x1) * (y2 - y1))  # not 0: no box is smaller than what is left of it
+            faces.append(Face(Box(left, top, right, bottom), score, visible))
     faces.sort(key=attrgetter("score"), reverse=True)
     return faces

@@ -19,9 +19,11 @@ def test_a_file_plays_at_its_own_pace() -> None:
 def test_as_fast_as_possible_does_not_wait() -> None:
     pacer = Pacer(realtime=False)
     started = time.monotonic()
-    for number in range(1000):
-        pacer.wait_for(number * 10.0)
+    moments = [pacer.wait_for(number * 10.0) for number in range(1000)]
     assert time.monotonic() - started < 5
+    assert moments[-1] - moments[0] == pytest.approx(9990.0), "the file's time, not that of reading it"
+    pacer.restart()
+    assert pacer.wait_for(0.0) >= moments[-1], "time does not run backwards"
 
 
 def test_who_is_late_does_not_rush() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from edge_agent.people.tracker import Tracker
 from edge_agent.types import Box, Face
 
@@ -80,13 +82,16 @@ def test_who_walks_out_of_the_picture_is_not_whoever_walks_in_there_next() -> No
     for i in range(10):
         tracker.update([face(400 + 25 * i)], i * 0.1, SIZE)
     assert tracker.tracks[0].leaving
-    assert tracker.update([face(570)], 1.7, SIZE)[0].id == 2
+    tracker.update([], 1.5, SIZE)  # within `lost_after`
+    assert tracker.tracks == []
 
 
 def test_who_stands_at_the_edge_is_not_leaving() -> None:
     tracker = Tracker(lost_after=1.5)
     for i in range(10):
         tracker.update([face(574)], i * 0.1, SIZE)
+    assert not tracker.tracks[0].leaving
+    tracker.update([], 1.5, SIZE)  # hidden for a moment
     assert tracker.update([face(574)], 2.0, SIZE)[0].id == 1
 
 
@@ -113,4 +118,28 @@ def test_a_break_of_the_camera_keeps_nobody() -> None:
     tracker.update([face(100)], 0.0, SIZE)
     tracker.frame(60.0)
     tracker.carry(60.0)
+    assert tracker.tracks == []
+
+
+def test_a_stream_that_changes_its_resolution_loses_nobody() -> None:
+    tracker = Tracker(lost_after=1.5)
+    for i in range(3):
+        tracker.update([face(100 + 20 * i, 100, 80)], i * 0.1, SIZE)
+    (track,) = tracker.update([face(320, 200, 160)], 0.3, (1280, 960))
+    assert (track.id, len(tracker.tracks)) == (1, 1)
+    assert track.velocity[0] == pytest.approx(400, rel=0.1), "pixels of the new size"
+    tracker.update([], 0.4, SIZE)  # and back
+    assert tracker.tracks[0].box.x1 == pytest.approx(180, abs=2)
+
+
+def test_who_nobody_looked_for_is_not_gone() -> None:
+    tracker = Tracker(lost_after=0.1)
+    for i in range(3):
+        tracker.update([face(100)], i * 0.1, SIZE)
+    tracker.carry(0.65)  # the face net rests
+    assert len(tracker.tracks) == 1
+    tracker.update([], 0.66, SIZE)
+    assert tracker.tracks == []
+    tracker.update([face(100)], 1.0, SIZE)
+    tracker.carry(3.0)  # no frame came for long
     assert tracker.tracks == []

@@ -76,10 +76,11 @@ def test_boxes_are_never_empty_nor_outside(kind: str) -> None:
     for image in (noise, cv2.resize(noise, (640, 480)), np.zeros((480, 640, 3), np.uint8), noise[:1, :1]):
         faces = detector.detect(np.ascontiguousarray(image))
         assert faces or kind != "edge_face" or image.max() == 0 or image.size == 3
-        for box, score in faces:
+        for box, score, visible in faces:
             assert 0 <= box.x1 <= box.x2 - 1 <= image.shape[1] - 1
             assert 0 <= box.y1 <= box.y2 - 1 <= image.shape[0] - 1
             assert 0 <= score <= 1
+            assert 0 < visible <= 1
         scores = [face.score for face in faces]
         assert scores == sorted(scores, reverse=True)
 
@@ -153,7 +154,8 @@ def test_letterbox_refuses_what_is_no_image(image: np.ndarray) -> None:
 def test_tidy_clips_drops_and_sorts() -> None:
     boxes = [[-5.0, -5.0, 20.0, 20.0], [90.0, 10.0, 130.0, 60.0], [200.0, 0.0, 220.0, 20.0], [1.0, 1.0, 1.5, 40.0]]
     faces = tidy(boxes, [0.2, 0.9, 0.8, 0.7], 100, 50)
-    assert faces == [Face(Box(90, 10, 100, 50), 0.9), Face(Box(0, 0, 20, 20), 0.2)]
+    # Half a face is worth half a look: how much is left of each is told.
+    assert faces == [Face(Box(90, 10, 100, 50), 0.9, 0.2), Face(Box(0, 0, 20, 20), 0.2, 0.64)]
     assert all(type(side) is float for face in faces for side in face.box)
     assert tidy([], [], 100, 50) == []
 
