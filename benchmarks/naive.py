@@ -79,7 +79,7 @@ def res10_files() -> tuple[Path, Path]:
     Raises:
         ModelError: the weights are not there; the message has the command that fetches them.
     """
-    weights = next(path for path in ModelStore().paths("res10") if path.suffix == ".caffemodel")
+    weights = ModelStore().paths("res10", ".prototxt", ".caffemodel")[1]
     return levi_hassner.PROTOTXT.with_name("res10.prototxt"), weights
 
 

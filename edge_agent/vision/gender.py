@@ -12,6 +12,7 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from edge_agent.errors import ModelError
@@ -53,17 +54,21 @@ class GenderClassifier:
         """Milliseconds of the latest bare inference."""
         self._crop = np.zeros((self._size, self._size, 3), np.uint8)
         # The first run allocates and would fail late; run here, both happen while the program starts.
-        found = self._run()
+        try:
+            found = self._run()
+        except cv2.error as error:
+            raise ModelError(
+                f"{prototxt}: can't take {self._size} x {self._size} pixels, as the manifest's input of "
+                f"{entry.name} says: {error.err or error}"
+            ) from error
         if found.shape != (2,) or not np.isclose(found.sum(), 1.0, atol=1e-3):
             raise ModelError(f"{prototxt}: must answer with two probabilities, found {found.tolist()}")
 
     @classmethod
     def load(cls, store: ModelStore, name: str, *, backend: Backend = "auto") -> GenderClassifier:
         """The model called `name` from verified files; raises ModelError as `ModelStore.paths` does."""
-        by_suffix = {path.suffix: path for path in store.paths(name)}
-        if set(by_suffix) != {".prototxt", ".caffemodel"}:
-            raise ModelError(f"{name}: the manifest must name one .prototxt and one .caffemodel")
-        return cls(by_suffix[".prototxt"], by_suffix[".caffemodel"], store.entry(name), backend=backend)
+        prototxt, caffemodel = store.paths(name, ".prototxt", ".caffemodel")
+        return cls(prototxt, caffemodel, store.entry(name), backend=backend)
 
     def classify(self, image: Image, box: Sequence[float]) -> GenderScores | None:
         """Probabilities of the face in a box.

@@ -53,7 +53,7 @@ class Networks:
         self.times = StageTimes()
         backend = settle(settings.dnn_backend)
         self._detector = face_detectors.create(settings.face, store, backend=backend)
-        (mask_path,) = store.paths("mask_detector")
+        (mask_path,) = store.paths("mask_detector", ".tflite")
         self._mask = MaskClassifier(
             mask_path,
             store.entry("mask_detector"),

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.errors import ModelError
-from edge_agent.vision.manifest import Manifest, ModelEntry, ModelFile, Origin, read
+from edge_agent.vision.manifest import FILE_NAME, Manifest, ModelEntry, ModelFile, Origin, read
 
 _log = logging.getLogger(__name__)
 _CHUNK = 1 << 20
@@ -96,12 +96,24 @@ class ModelStore:
         """The manifest's entry. Raises ModelError for an unknown name."""
         return self.manifest.get(name)
 
-    def paths(self, name: str) -> tuple[Path, ...]:
+    def paths(self, name: str, *kinds: str) -> tuple[Path, ...]:
         """Verified paths of a model's files, in the manifest's order.
 
-        Raises ModelError with the file, the expected and the found hash, and the command that mends it.
+        With `kinds`, such as `.prototxt`: one file of each, in that order.
+
+        Raises ModelError with the file, the expected and the found hash, and the command that mends it; also if
+        the manifest does not name one file of each kind.
         """
         entry = self.entry(name)
+        if kinds:
+            by_kind = {Path(file.file).suffix: file for file in entry.files}
+            if sorted(Path(file.file).suffix for file in entry.files) != sorted(kinds):
+                named = ", ".join(file.file for file in entry.files) or "none"
+                raise ModelError(
+                    f"{self._directories[0] / FILE_NAME}: {name} must have one file of each of {', '.join(kinds)}, "
+                    f"not {named}; correct its files"
+                )
+            entry = entry.model_copy(update={"files": tuple(by_kind[kind] for kind in kinds)})
         found = []
         for file in entry.files:
             path, problem = self._check(entry, file)

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import cv2
+import numpy as np
+
 from edge_agent.config import FaceSettings
+from edge_agent.errors import ModelError
 from edge_agent.vision.dnn import Backend
 from edge_agent.vision.faces.detector import FaceDetector
 from edge_agent.vision.faces.edge_face import EdgeFace
@@ -36,10 +40,18 @@ def create(settings: FaceSettings, store: ModelStore, *, backend: Backend = "aut
     threshold = settings.threshold
     if threshold is None:
         threshold = threshold_for(store.entry(settings.detector), side)
-    paths = store.paths(settings.detector)
+    kinds = (".onnx",) if settings.detector == "yunet" else (".prototxt", ".caffemodel")
+    paths = store.paths(settings.detector, *kinds)
+    detector: FaceDetector
     if settings.detector == "yunet":
-        return YuNet(paths[0], side=side, threshold=threshold, backend=backend)
-    prototxt, caffemodel = paths
-    if settings.detector == "res10":
-        return Res10(prototxt, caffemodel, threshold=threshold, backend=backend)
-    return EdgeFace(prototxt, caffemodel, side=side, threshold=threshold, backend=backend)
+        detector = YuNet(paths[0], side=side, threshold=threshold, backend=backend)
+    elif settings.detector == "res10":
+        detector = Res10(*paths, threshold=threshold, backend=backend)
+    else:
+        detector = EdgeFace(*paths, side=side, threshold=threshold, backend=backend)
+    try:
+        # The first run allocates, and fails if it is another network: better now than at the first frame.
+        detector.detect(np.zeros((3 * side // 4, side, 3), np.uint8))
+    except (cv2.error, ValueError, IndexError) as error:
+        raise ModelError(f"{', '.join(map(str, paths))}: not the network {settings.detector}: {error}") from error
+    return detector

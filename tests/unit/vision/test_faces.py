@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+import yaml
 
 from edge_agent.config import FaceSettings
 from edge_agent.errors import ModelError
@@ -211,3 +213,18 @@ def test_another_caffe_network_is_refused(tmp_path: Path) -> None:
     (tmp_path / "a.caffemodel").write_bytes(b"")
     with pytest.raises(ModelError):
         EdgeFace(MODELS / "res10.prototxt", tmp_path / "a.caffemodel")
+
+
+def test_another_network_under_its_name_is_refused_at_the_start(tmp_path: Path) -> None:
+    structure, weights = ModelStore().paths("gender_net")
+    files = []
+    for name, content in (
+        ("face_detector.prototxt", structure.read_bytes().replace(b'"prob"', b'"faces"')),
+        ("face_detector.caffemodel", weights.read_bytes()),
+    ):
+        (tmp_path / name).write_bytes(content)
+        files.append({"file": name, "sha256": hashlib.sha256(content).hexdigest()})
+    entry = {"name": "edge_face", "role": "face", "bundled": True, "licence": "", "source": "", "files": files}
+    (tmp_path / "manifest.yaml").write_text(yaml.safe_dump({"models": [entry]}))
+    with pytest.raises(ModelError, match=r"face_detector\.prototxt.*not the network edge_face"):
+        create(FaceSettings(), ModelStore(tmp_path))

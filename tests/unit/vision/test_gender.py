@@ -114,6 +114,12 @@ def test_the_network_of_2015_can_take_its_place(random_weights: Path, portrait: 
     assert scores.male + scores.female == pytest.approx(1.0)
 
 
+def test_an_input_that_the_network_cannot_take_is_refused(random_weights: Path) -> None:
+    small = entry(input=InputContract(width=100, height=100, colour="BGR"))
+    with pytest.raises(ModelError, match="can't take 100 x 100 pixels, as the manifest's input of"):
+        GenderClassifier(levi_hassner.PROTOTXT, random_weights, small, backend="cpu")
+
+
 def test_labels_tell_which_output_is_which(random_weights: Path, portrait: Image) -> None:
     straight = GenderClassifier(levi_hassner.PROTOTXT, random_weights, entry(), backend="cpu")
     turned = GenderClassifier(

@@ -209,3 +209,13 @@ def test_who_may_not_fetch_for_the_service_is_told_how(
 def test_elsewhere_nothing_goes_to_the_systems_folder(installed: dict[str, Path], tmp_path: Path) -> None:
     elsewhere = {**installed, "prefix": tmp_path / "other"}
     assert ModelStore(**elsewhere).fetch("fetched") == [installed["package"] / "models" / "f.bin"]
+
+
+def test_a_model_with_other_files_than_its_network_has_is_refused(directory: Path) -> None:
+    store = ModelStore(directory)
+    store.fetch("fetched")
+    assert store.paths("fetched", ".bin") == store.paths("fetched")
+    with pytest.raises(ModelError, match=r"manifest\.yaml: fetched must have .*not f\.bin"):
+        store.paths("fetched", ".prototxt", ".caffemodel")
+    with pytest.raises(ModelError, match=r"not f\.bin"):
+        store.paths("fetched", ".bin", ".bin")
