@@ -17,6 +17,7 @@ import convert.faces
 import convert.gender
 import convert.mask
 from convert.errors import ConvertError
+from edge_agent.errors import EdgeAgentError
 
 #: The topics in the order ``--help`` lists them.
 _TOPICS = (convert.mask, convert.gender, convert.faces)
@@ -44,9 +45,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     )
     try:
         return int(args.run(args))
-    except ConvertError as error:
+    except (ConvertError, EdgeAgentError) as error:  # the latter: the networks run in the device's own code
         print(f"error: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        print(f"error: {_told(error)}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print("stopped", file=sys.stderr)
         return 130
+
+
+def _told(error: OSError) -> str:
+    """The file and what is wrong with it, as far as the error knows; a library's own error is text alone."""
+    reason = error.strerror or str(error)
+    return reason if error.filename is None else f"{error.filename}: {reason}"

@@ -9,10 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.detections import Box
-from convert.errors import ConvertError
 from convert.faces.records import overlaps
 from edge_agent.config import FaceSettings
-from edge_agent.errors import ModelError
 from edge_agent.types import Face
 from edge_agent.vision.faces import create
 from edge_agent.vision.store import ModelStore, bundled_directory
@@ -25,14 +23,11 @@ class Finder:
     """The face detector that the program ships, at its usual size and threshold.
 
     Raises (constructor):
-        ConvertError: its files are missing or altered.
+        ModelError: its files are missing or altered.
     """
 
     def __init__(self) -> None:
-        try:
-            self._detector = create(FaceSettings(), ModelStore(), backend="cpu")
-        except ModelError as error:
-            raise ConvertError(str(error)) from error
+        self._detector = create(FaceSettings(), ModelStore(), backend="cpu")
 
     def boxes(self, image: NDArray[np.uint8]) -> NDArray[np.float32]:
         """The boxes ``(n, 4)`` of all faces in ``image`` (``(height, width, 3)`` uint8 BGR), in its pixels."""

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from convert.arguments import check_file, check_folder
+from convert.cards import check_card, renew_measured
+
 
 def _train(args: argparse.Namespace) -> int:
     from convert.needs import need
@@ -52,20 +55,24 @@ def _export(args: argparse.Namespace) -> int:
     need("torch", "google.protobuf")
     from convert.faces.export import to_caffe
 
-    args.output.mkdir(parents=True, exist_ok=True)
-    prototxt, caffemodel = args.output / "face_detector.prototxt", args.output / "face_detector.caffemodel"
+    args.out.mkdir(parents=True, exist_ok=True)
+    prototxt, caffemodel = args.out / "face_detector.prototxt", args.out / "face_detector.caffemodel"
     done = to_caffe(args.checkpoint, prototxt, caffemodel, fp16=args.fp16)
     print(f"{prototxt}, {caffemodel}: {done.parameters} parameters, {done.bytes} bytes")
     print(f"largest difference from PyTorch: {done.difference:.1e} with float32 weights")
     if done.difference_fp16 is not None:
         print(f"                                 {done.difference_fp16:.1e} with float16 weights, as written")
+    print("for the manifest:")
+    print(done.manifest(), end="")
     return 0
 
 
 def _export_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser = subparsers.add_parser("to-caffe", help="write a trained face network as Caffe files, and check them")
     parser.add_argument("--checkpoint", type=Path, required=True, help="file written by train-faces")
-    parser.add_argument("--output", type=Path, required=True, help="folder for the two files")
+    folder = parser.add_mutually_exclusive_group(required=True)
+    folder.add_argument("--out", type=Path, metavar="DIR", help="folder for the two files")
+    folder.add_argument("--output", type=Path, dest="out", help=argparse.SUPPRESS)  # its name before
     parser.add_argument(
         "--fp16", action=argparse.BooleanOptionalAction, default=True, help="weights as float16: half the bytes"
     )
@@ -77,9 +84,13 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     from convert.needs import need
 
+    if args.json:
+        check_file(args.json)
+    if args.card:
+        check_card(args.card)
     if args.plots:
+        check_folder(args.plots)
         need("matplotlib")
-    from convert.faces.card import renew
     from convert.faces.evaluate import measure, report, table
     from convert.faces.figures import draw
     from convert.faces.records import evaluation_scenes
@@ -93,17 +104,26 @@ def _evaluate(args: argparse.Namespace) -> int:
     if args.json:
         args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
     if args.card:
-        renew(args.card, text)
+        renew_measured(args.card, text)
     if args.plots:
         draw(measured, args.plots)
     return 0
 
 
 def _detector(text: str) -> tuple[str, int]:
+    from pydantic import ValidationError
+
+    from edge_agent.config import FaceSettings
+
     name, _, width = text.partition(":")
-    if width and not (width.isdecimal() and int(width) > 0 and int(width) % 32 == 0):
-        raise argparse.ArgumentTypeError(f"{text}: the width must be a multiple of 32")
-    return name, int(width or 480)
+    given = {"detector": name} | ({"input_width": width} if width else {})
+    try:
+        settings = FaceSettings.model_validate(given)
+    except ValidationError as error:
+        called = {"detector": "the name", "input_width": "the width"}
+        wrong = (detail["msg"].replace("Input", called[str(detail["loc"][0])], 1) for detail in error.errors())
+        raise argparse.ArgumentTypeError(f"{text}: {'; '.join(wrong)}") from None
+    return settings.detector, settings.input_width
 
 
 def _evaluate_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:

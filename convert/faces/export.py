@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
@@ -13,6 +14,8 @@ from convert.errors import ConvertError
 from convert.faces.network import STRIDES, FaceNet, RawInput
 from edge_agent.vision.faces.edge_face import OUTPUT
 
+NAME = "edge_face"
+"""Of the model's entry in the manifest."""
 TOLERANCE = 1e-4
 """Largest difference from PyTorch, relative to the largest output, with float32 weights."""
 TOLERANCE_FP16 = 2e-2
@@ -24,10 +27,21 @@ SHAPE = (1, 3, 384, 512)
 class Exported:
     """What was written, and how far OpenCV's outputs are from PyTorch's."""
 
+    prototxt: Path
+    caffemodel: Path
     difference: float
     difference_fp16: float | None
     parameters: int
     bytes: int
+
+    def manifest(self) -> str:
+        """The fields of the manifest's entry that depend on the files, as YAML."""
+        files = "".join(
+            f"      - file: {path.name}\n        sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
+            f"        size: {path.stat().st_size}\n"
+            for path in (self.prototxt, self.caffemodel)
+        )
+        return f"  - name: {NAME}\n    files:\n{files}"
 
 
 def to_caffe(checkpoint: Path, prototxt: Path, caffemodel: Path, *, fp16: bool = True) -> Exported:
@@ -44,7 +58,7 @@ def to_caffe(checkpoint: Path, prototxt: Path, caffemodel: Path, *, fp16: bool =
         reason = str(error).partition("\n")[0]
         raise ConvertError(f"{checkpoint} is no checkpoint of train-faces: {reason}") from error
     module = RawInput(net).eval()
-    graph = from_torch(module, {"data": SHAPE}, name="edge_face", outputs=[OUTPUT], rename=_short)
+    graph = from_torch(module, {"data": SHAPE}, name=NAME, outputs=[OUTPUT], rename=_short)
     shape = (1, 3, 96, 160)  # not the one it is written for: any multiple of 32 must do
     export(graph, prototxt, caffemodel)
     difference = largest_difference(module, prototxt, caffemodel, shape, outputs=[OUTPUT], amplitude=255.0)
@@ -55,9 +69,9 @@ def to_caffe(checkpoint: Path, prototxt: Path, caffemodel: Path, *, fp16: bool =
         export(graph, prototxt, caffemodel, fp16=True)
         halved = largest_difference(module, prototxt, caffemodel, shape, outputs=[OUTPUT], amplitude=255.0)
         if halved > TOLERANCE_FP16:
-            raise ConvertError(f"float16 weights change the outputs by {halved:.1e}; export without --fp16")
+            raise ConvertError(f"float16 weights change the outputs by {halved:.1e}; export with --no-fp16")
     count = sum(parameter.numel() for parameter in net.parameters())
-    return Exported(difference, halved, count, caffemodel.stat().st_size)
+    return Exported(prototxt, caffemodel, difference, halved, count, caffemodel.stat().st_size)
 
 
 def _short(name: str) -> str:

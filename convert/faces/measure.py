@@ -65,10 +65,14 @@ class Matched:
         best = np.maximum.accumulate(precision[::-1])[::-1]
         return float((best * right).sum() / max(faces, 1))
 
-    def threshold_for(self, wanted: float, *, lenient: bool = False) -> float:
-        """The lowest score whose precision is at least `wanted`, to two digits; the highest if none is."""
+    def threshold_for(self, wanted: float) -> float:
+        """The lowest score whose precision is at least `wanted`, to two digits; the highest if none is.
+
+        The precision is the lenient one, which leaves out faces nobody labelled: so the thresholds of the manifest
+        and the card were chosen.
+        """
         for threshold in np.arange(0.1, 0.96, 0.01):
-            if self.precision(float(threshold), lenient=lenient).value >= wanted:
+            if self.precision(float(threshold), lenient=True).value >= wanted:
                 return round(float(threshold), 2)
         return 0.95
 

@@ -1,31 +1,10 @@
-"""The measured part of the gender network's card, written from a report between two markers."""
+"""The measured part of the gender network's card, written from a report."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 
-from convert.errors import ConvertError
 from convert.gender.evaluate import Report
-
-_BEGIN, _END = "<!-- measured: begin -->", "<!-- measured: end -->"
-
-
-def update(card: Path, report: Report) -> None:
-    """Replace what stands between the markers of a card.
-
-    Raises:
-        ConvertError: the card can't be read or has no markers.
-    """
-    try:
-        text = card.read_text(encoding="utf-8")
-    except OSError as error:
-        raise ConvertError(f"can't read the card {card}: {error.strerror}") from error
-    head, begin, rest = text.partition(_BEGIN)
-    _, end, tail = rest.partition(_END)
-    if not (begin and end):
-        raise ConvertError(f"{card} lacks the lines {_BEGIN} and {_END}")
-    card.write_text(f"{head}{_BEGIN}\n\n{measured(report)}\n\n{_END}{tail}", encoding="utf-8")
 
 
 def measured(report: Report) -> str:

@@ -6,6 +6,9 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convert.arguments import check_file, check_folder, share
+from convert.cards import check_card, renew_measured
+
 if TYPE_CHECKING:
     from convert.gender.evaluate import Report
     from edge_agent.vision.gender import GenderClassifier
@@ -31,7 +34,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
                        help="folder for checkpoints and history.csv; training goes on where it stopped")
     train.add_argument("--minutes", type=float, default=25.0, help="time to train in all (default: %(default)s)")
     train.add_argument("--rate", type=float, default=5e-4, help="learning rate (default: %(default)s)")
-    train.add_argument("--small-part", type=float, default=0.4, metavar="SHARE",
+    train.add_argument("--small-part", type=share, default=0.4, metavar="SHARE",
                        help="of the time, for small crops at first; 0 for a net that knows its work "
                        "(default: %(default)s)")
     train.add_argument("--threads", type=int, default=1, help="that compute (default: %(default)s)")
@@ -59,7 +62,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     export.add_argument("weights", type=Path, metavar="WEIGHTS",
                         help="gender_net.pt or checkpoint.pt of train-gender")
     export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the two files")
-    export.add_argument("--right", type=float, default=0.96, metavar="SHARE",
+    export.add_argument("--right", type=share, default=0.96, metavar="SHARE",
                         help="of the answers given, to choose the threshold by (default: %(default)s)")
     export.set_defaults(run=_export)
 
@@ -101,6 +104,7 @@ def _train(args: argparse.Namespace) -> int:
 def _describe(args: argparse.Namespace) -> int:
     from convert.needs import need
 
+    check_file(args.out, makes_folder=True)
     need("torch", "google.protobuf", "sklearn")
     from convert.gender.recognition import learn
     from convert.gender.records import load_faces
@@ -125,6 +129,7 @@ def _average(args: argparse.Namespace) -> int:
 def _export(args: argparse.Namespace) -> int:
     from convert.needs import need
 
+    check_folder(args.out)
     need("torch", "google.protobuf")
     from convert.gender.export import export_gender
     from convert.gender.records import load_faces
@@ -140,17 +145,20 @@ def _evaluate(args: argparse.Namespace) -> int:
     from convert.needs import need
 
     if args.plots is not None:
+        check_folder(args.plots)
         need("matplotlib")
     if args.utkface is not None:
         return _evaluate_utkface(args)
     if args.dataset is None or args.cache is None:
         raise ConvertError("give --dataset and --cache, or --utkface")
-    from convert.gender.card import update
+    if args.card is not None:
+        check_card(args.card)
+    from convert.gender.card import measured
     from convert.gender.evaluate import evaluate
     from convert.gender.records import load_faces
 
-    faces = load_faces(args.dataset, args.cache)
     classifier, paths, threshold = _network(args)
+    faces = load_faces(args.dataset, args.cache)
     # The writer of their random weights needs PyTorch: asked for last, it hides no other error.
     need("torch", "google.protobuf")
     from convert.gender.speed import compare
@@ -160,7 +168,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     speed = compare(paths[".prototxt"], paths[".caffemodel"], theirs)
     report = evaluate(classifier, args.model, faces, threshold, speed)
     if args.card is not None:
-        update(args.card, report)
+        renew_measured(args.card, measured(report))
     _hand_out(report, report.as_dict(), args)
     return 0
 
@@ -184,17 +192,13 @@ def _evaluate_utkface(args: argparse.Namespace) -> int:
 def _network(args: argparse.Namespace) -> tuple[GenderClassifier, dict[str, Path], float]:
     """The classifier to measure, its files by suffix, and its threshold."""
     from convert.errors import ConvertError
-    from edge_agent.errors import ModelError
     from edge_agent.vision.gender import GenderClassifier
     from edge_agent.vision.store import ModelStore
 
-    try:
-        store = ModelStore(args.models)
-        classifier = GenderClassifier.load(store, args.model, backend="cpu")
-        paths = {path.suffix: path for path in store.paths(args.model)}
-        threshold = args.threshold if args.threshold is not None else store.entry(args.model).threshold
-    except ModelError as error:
-        raise ConvertError(str(error)) from error
+    store = ModelStore(args.models)
+    classifier = GenderClassifier.load(store, args.model, backend="cpu")
+    paths = {path.suffix: path for path in store.paths(args.model)}
+    threshold = args.threshold if args.threshold is not None else store.entry(args.model).threshold
     if threshold is None:
         raise ConvertError(f"the manifest has no threshold for {args.model}; give --threshold")
     return classifier, paths, threshold

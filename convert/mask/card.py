@@ -1,4 +1,4 @@
-"""The measured part of a model's card: written by a command, so that no figure in it is typed by hand."""
+"""The measured part of the mask network's card, from the model itself to the text between the marks."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
+from convert.cards import check_card, renew_measured
 from convert.errors import ConvertError
 from convert.mask import evaluate, faces, graph
 from convert.mask.predict import KerasPredictor, Predictor, open_predictor
@@ -17,8 +18,6 @@ from edge_agent.vision.tflite import RuntimeName, available_runtimes
 
 #: What a TFLite file is asked in, the preferred runtime first.
 RUNTIMES: tuple[RuntimeName, ...] = ("litert", "tflite-runtime")
-
-BEGIN, END = "<!-- measured: begin -->", "<!-- measured: end -->"
 
 
 def renew(
@@ -31,21 +30,14 @@ def renew(
     A card that does not exist yet is begun with nothing but the measured part.
 
     Raises:
-        ConvertError: the card exists and lacks the marks, or cannot be read or written.
+        ConvertError: the card exists and lacks the marks, or cannot be read or written; the model would not run
+            everywhere; or the dataset cannot be used.
+        ModelError: the device's own face net is missing or altered.
     """
-    if not card.parent.is_dir():
-        raise ConvertError(f"{card.parent} does not exist; make the folder first, or give another --out")
-    try:
-        text = card.read_text(encoding="utf-8") if card.exists() else f"# {model.stem}\n\n{BEGIN}\n{END}\n"
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConvertError(f"{card} cannot be read as a card: {error}") from error
-    if BEGIN not in text or END not in text:
-        raise ConvertError(f"{card} has no lines {BEGIN} and {END} to put the figures between")
+    check_card(card, title=model.stem)
     graph.check(model)
-    head, rest = text.split(BEGIN, 1)
-    tail = rest.split(END, 1)[1]
     measured = _measured(model, dataset, scenes, checkpoint, bare_handicap)
-    card.write_text(f"{head}{BEGIN}\n{measured}\n{END}{tail}", encoding="utf-8")
+    renew_measured(card, measured, title=model.stem)
 
 
 def _measured(
@@ -73,7 +65,6 @@ def _measured(
     names = list(reports)
     return "\n".join(
         [
-            "",
             f"{model.stat().st_size / 1e6:.2f} MB, {graph.multiply_adds(model) / 1e6:.1f} M multiply–adds, input "
             f"{predictors[0].size} × {predictors[0].size}. One face on one core of the machine that measured: "
             f"{milliseconds} (median).",

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from convert.arguments import check_file, check_folder, share
+
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add ``train``, ``average``, ``thin``, ``to-tflite``, ``evaluate``, ``made-labels`` and ``export-card``."""
@@ -53,7 +55,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
         help="distil from this .keras or .tflite; of several, from their mean",
     )  # fmt: skip
     train.add_argument(
-        "--teacher-share", type=_share, metavar="SHARE",
+        "--teacher-share", type=share, metavar="SHARE",
         help="of the target: what the teacher says; the rest is the label (0.7)",
     )  # fmt: skip
     train.add_argument("--keep-epochs", action="store_true", help="keep the network of each epoch in --out/epochs")
@@ -150,13 +152,6 @@ def _add_handicap(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _share(text: str) -> float:
-    value = float(text)
-    if not 0 <= value <= 1:
-        raise argparse.ArgumentTypeError(f"{text} is no share: give a number from 0 to 1")
-    return value
-
-
 def _handicap(text: str) -> float:
     value = float(text)
     if not 0 <= value < math.inf:
@@ -174,6 +169,7 @@ def _train(args: argparse.Namespace) -> int:
     weights = None if args.weights == "none" else args.weights
     if args.teacher_share is not None and not args.teachers:
         raise ConvertError("--teacher-share says nothing without a --teacher; give one, or leave it out")
+    check_folder(args.out)
     if args.start is None:
         shapes.check_weights(weights, args.alpha)
     need("tensorflow", "keras")
@@ -219,6 +215,7 @@ def _thin(args: argparse.Namespace) -> int:
     from convert.mask import faces
     from convert.needs import need
 
+    check_file(args.out, makes_folder=True)
     need("tensorflow", "keras")
     from convert.mask import net, thin
 
@@ -241,6 +238,7 @@ def _to_tflite(args: argparse.Namespace) -> int:
     from convert.mask.predict import KerasPredictor
     from convert.needs import need
 
+    check_file(args.out, makes_folder=True)
     need("tensorflow", "keras")
     from convert.mask import export
 
@@ -268,6 +266,10 @@ def _evaluate(args: argparse.Namespace) -> int:
     from convert.mask.predict import open_predictor
     from convert.needs import need
 
+    if args.plots is not None:
+        check_folder(args.plots)
+    if args.errors is not None:
+        check_file(args.errors, makes_folder=True)
     if args.plots is not None or args.errors is not None:
         need("matplotlib")
     if args.history is not None:
@@ -298,14 +300,9 @@ def _evaluate(args: argparse.Namespace) -> int:
 
 
 def _made_labels(args: argparse.Namespace) -> int:
-    from convert.errors import ConvertError
     from convert.mask.made import made_labels
-    from edge_agent.errors import ModelError
 
-    try:
-        print(json.dumps(made_labels(args.model, args.runtime)))
-    except ModelError as error:
-        raise ConvertError(str(error)) from error
+    print(json.dumps(made_labels(args.model, args.runtime)))
     return 0
 
 

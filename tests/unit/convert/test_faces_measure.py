@@ -74,3 +74,12 @@ def test_threshold_for_a_precision() -> None:
     matched = match([scene], [(found, np.asarray([0.9, 0.605], np.float32))])
     assert matched.threshold_for(0.95) == pytest.approx(0.61)
     assert matched.threshold_for(0.5) == pytest.approx(0.1)
+
+
+def test_a_threshold_counts_no_face_that_nobody_labelled() -> None:
+    stranger = _boxes((300, 0, 360, 60))
+    scene = _scene(_boxes((0, 0, 50, 50)), ("with_mask",), stranger)
+    found = _boxes((0, 0, 50, 50), (300, 0, 360, 60), (100, 300, 150, 350))
+    matched = match([scene], [(found, np.asarray([0.9, 0.8, 0.405], np.float32))])
+    assert matched.precision(0.41).value == 0.5
+    assert matched.threshold_for(0.95) == pytest.approx(0.41)

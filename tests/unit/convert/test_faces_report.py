@@ -10,8 +10,8 @@ import numpy as np
 import pytest
 
 from convert import cli
-from convert.errors import ConvertError
-from convert.faces.card import renew
+from convert.cards import BEGIN, END
+from convert.faces import evaluate as evaluation
 from convert.faces.evaluate import Measured, report, table
 from convert.faces.measure import match
 from convert.faces.records import Scene
@@ -48,45 +48,56 @@ def test_without_res10_nothing_is_compared() -> None:
     assert "nan" not in table([row])
 
 
-def test_the_card_keeps_its_text(tmp_path: Path) -> None:
-    card = tmp_path / "card.md"
-    card.write_text("before\n<!-- measured: begin -->\nold\n<!-- measured: end -->\nafter\n", encoding="utf-8")
-    renew(card, "new")
-    text = card.read_text(encoding="utf-8")
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
-    assert "new" in text
-    assert "old" not in text
-
-
-def test_a_card_without_marks_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(ConvertError, match="measured: begin"):
-        renew(tmp_path / "card.md", "new")
-
-
-def test_the_command_measures_the_shipped_net(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def scenes(tmp_path: Path) -> Path:
+    """A folder with one photo of one bare face."""
     data = pytest.importorskip("skimage.data")
-    scenes = tmp_path / "scenes"
-    (scenes / "images").mkdir(parents=True)
-    assert cv2.imwrite(str(scenes / "images/a.jpg"), data.astronaut()[:, :, ::-1])
+    folder = tmp_path / "scenes"
+    (folder / "images").mkdir(parents=True)
+    assert cv2.imwrite(str(folder / "images/a.jpg"), data.astronaut()[:, :, ::-1])
     face = {"box": [173, 65, 273, 190], "label": "without_mask"}
     entry = {"file": "a.jpg", "width": 512, "height": 512, "faces": [face], "source": "test", "orig": "a.jpg"}
-    (scenes / "annotations.jsonl").write_text(json.dumps(entry) + "\n", encoding="utf-8")
-    written = tmp_path / "figures.json"
-    command = [
-        "evaluate-faces",
-        "--scenes",
-        str(scenes),
-        "--all",
-        "--detectors",
-        "edge_face:480",
-        "--json",
-        str(written),
-    ]
-    assert cli.main(command) == 0
+    (folder / "annotations.jsonl").write_text(json.dumps(entry) + "\n", encoding="utf-8")
+    return folder
+
+
+def test_the_command_measures_the_shipped_net(
+    tmp_path: Path, scenes: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    written, card = tmp_path / "figures.json", tmp_path / "card.md"
+    card.write_text(f"before\n{BEGIN}\n\nold\n\n{END}\nafter\n", encoding="utf-8")
+    command = ["evaluate-faces", "--scenes", str(scenes), "--all", "--detectors", "edge_face:480"]
+    assert cli.main([*command, "--json", str(written), "--card", str(card)]) == 0
     (row,) = json.loads(written.read_text())
     assert row["recall"]["over 80 px"] == pytest.approx({"value": 1.0, "low": 0.2065, "high": 1.0, "count": 1})
-    assert "edge_face 480" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "edge_face 480" in printed
+    assert card.read_text(encoding="utf-8") == f"before\n{BEGIN}\n\n{printed}\n{END}\nafter\n"
+
+
+@pytest.mark.parametrize(
+    ("option", "place", "said"),
+    [
+        ("--json", "none/x.json", "no folder"),
+        ("--json", "scenes", "is a folder"),
+        ("--card", "none/card.md", "no folder"),
+        ("--card", "card.md", "card.md cannot be read"),
+        ("--plots", "scenes/annotations.jsonl", "is no folder"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_before_anything_is_measured(
+    tmp_path: Path, scenes: Path, option: str, place: str, said: str, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    if option == "--plots":
+        pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra: convert)")
+
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("measured before the arguments were looked at")
+
+    monkeypatch.setattr(evaluation, "measure", refuse)
+    assert cli.main(["evaluate-faces", "--scenes", str(scenes), "--all", option, str(tmp_path / place)]) == 2
+    assert said in capsys.readouterr().err
 
 
 def test_missing_scenes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -94,9 +105,40 @@ def test_missing_scenes_are_named(tmp_path: Path, capsys: pytest.CaptureFixture[
     assert "annotations.jsonl" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("detector", ["edge_face:300", "edge_face:wide", "edge_face:0"])
-def test_a_width_no_detector_takes_is_refused(detector: str, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.mark.parametrize(
+    ("detector", "said"),
+    [
+        ("edge_face:300", "the width should be a multiple of 32"),
+        ("edge_face:wide", "the width should be a valid integer"),
+        ("edge_face:0", "the width should be greater than or equal to 64"),
+        ("edge_face:32", "the width should be greater than or equal to 64"),
+        ("res10:1952", "the width should be less than or equal to 1920"),
+        ("foo", "the name should be 'edge_face', 'res10' or 'yunet'"),
+        (":320", "the name should be 'edge_face', 'res10' or 'yunet'"),
+    ],
+)
+def test_a_detector_that_the_device_would_refuse_is_refused(
+    detector: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(SystemExit) as caught:
         cli.main(["evaluate-faces", "--scenes", "anywhere", "--detectors", detector])
     assert caught.value.code == 2
-    assert "multiple of 32" in capsys.readouterr().err
+    assert f"argument --detectors: {detector}: {said}" in capsys.readouterr().err
+
+
+def test_detectors_with_and_without_their_width() -> None:
+    command = ["evaluate-faces", "--scenes", "anywhere", "--detectors", "edge_face", "yunet:640"]
+    assert cli.build_parser().parse_args(command).detectors == [("edge_face", 480), ("yunet", 640)]
+
+
+def test_one_folder_for_the_caffe_files(capsys: pytest.CaptureFixture[str]) -> None:
+    parser, command = cli.build_parser(), ["to-caffe", "--checkpoint", "a"]
+    for option in ("--out", "--output"):
+        assert parser.parse_args([*command, option, "b"]).out == Path("b")
+    for wrong in ([], ["--out", "b", "--output", "c"]):
+        with pytest.raises(SystemExit):
+            parser.parse_args([*command, *wrong])
+        assert "--out" in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        parser.parse_args(["to-caffe", "--help"])
+    assert "--output" not in capsys.readouterr().out

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 torch = pytest.importorskip("torch", reason="needs the training extra")
 
+from convert.cli import main  # noqa: E402
 from convert.errors import ConvertError  # noqa: E402
 from convert.faces import network as net_room  # noqa: E402
 from convert.faces.export import to_caffe  # noqa: E402
@@ -147,6 +150,29 @@ def test_the_exported_net_is_the_averaged_one_and_runs_on_the_device(tmp_path: P
     detector = EdgeFace(*files, side=160, threshold=0.001)
     noise = np.random.default_rng(0).integers(0, 255, (100, 150, 3), dtype=np.uint8)
     assert len(detector.detect(noise)) > 0  # an untrained net sees faces everywhere
+
+
+def test_the_command_prints_the_lines_for_the_manifest(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    Trainer(_settings(tmp_path)).save()
+    for option in ("--out", "--output"):  # the latter is what it was called before
+        out = tmp_path / option.strip("-")
+        assert main(["to-caffe", "--checkpoint", str(tmp_path / "net.pt"), option, str(out)]) == 0
+        printed = capsys.readouterr().out
+        (entry,) = yaml.safe_load(printed.partition("for the manifest:\n")[2])
+        assert entry["name"] == "edge_face"
+        assert [file["file"] for file in entry["files"]] == ["face_detector.prototxt", "face_detector.caffemodel"]
+        for file in entry["files"]:
+            written = (out / file["file"]).read_bytes()
+            assert (file["sha256"], file["size"]) == (hashlib.sha256(written).hexdigest(), len(written))
+
+
+def test_weights_that_suffer_from_rounding_are_told_the_option(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Trainer(_settings(tmp_path)).save()
+    monkeypatch.setattr("convert.faces.export.TOLERANCE_FP16", 0.0)
+    with pytest.raises(ConvertError, match="export with --no-fp16"):
+        to_caffe(tmp_path / "net.pt", tmp_path / "a.prototxt", tmp_path / "a.caffemodel")
 
 
 def test_another_file_is_no_checkpoint(tmp_path: Path) -> None:

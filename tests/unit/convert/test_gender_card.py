@@ -1,14 +1,11 @@
-"""The card's figures come from the report, between its markers, and nothing else is touched."""
+"""A report as it stands in the card, and as JSON."""
 
 from __future__ import annotations
-
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from convert.errors import ConvertError
-from convert.gender.card import update
+from convert.gender.card import measured
 from convert.gender.evaluate import Condition, Report
 from convert.gender.measure import largest_gap, row
 
@@ -25,36 +22,14 @@ def report() -> Report:
                   device=(row("bare", right, sure, 0.8),))  # fmt: skip
 
 
-def test_figures_replace_what_stood_between_the_markers(tmp_path: Path, report: Report) -> None:
-    card = tmp_path / "card.md"
-    card.write_text("before\n<!-- measured: begin -->\nstale\n<!-- measured: end -->\nafter\n", encoding="utf-8")
-
-    update(card, report)
-    update(card, report)
-
-    text = card.read_text(encoding="utf-8")
-    assert text.startswith("before\n")
-    assert text.endswith("\nafter\n")
-    assert "stale" not in text
+def test_a_report_in_markdown(report: Report) -> None:
+    text = measured(report)
+    assert text == text.strip()
     assert text.count("### Bare faces") == 1
     assert "| all | 100 | 0.900 (0.826–0.945) | 0.400 (" in text
     assert "| race: first | 50 |" in text
     assert "0.15 of the time" in text
     assert "| bare (100) | 0.900 (0.826–0.945) |" in text
-
-
-def test_a_card_without_markers_is_refused(tmp_path: Path, report: Report) -> None:
-    card = tmp_path / "card.md"
-    card.write_text("nothing here", encoding="utf-8")
-
-    with pytest.raises(ConvertError, match="measured: begin"):
-        update(card, report)
-    assert card.read_text(encoding="utf-8") == "nothing here"
-
-
-def test_a_missing_card_is_named(tmp_path: Path, report: Report) -> None:
-    with pytest.raises(ConvertError, match="none\\.md"):
-        update(tmp_path / "none.md", report)
 
 
 def test_json_has_no_arrays_and_no_nan(report: Report) -> None:

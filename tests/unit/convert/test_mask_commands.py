@@ -82,7 +82,29 @@ def test_a_card_in_a_missing_folder_is_refused_at_once(
     tmp_path: Path, dataset: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["export-card", str(MODEL), str(dataset), "--out", str(tmp_path / "none" / "card.md")]) == 2
-    assert "none does not exist" in capsys.readouterr().err
+    assert "no folder" in capsys.readouterr().err
+
+
+@pytest.mark.usefixtures("unmeasured")
+@pytest.mark.parametrize(
+    ("command", "place", "said"),
+    [
+        (["evaluate", str(MODEL), "DATA", "--plots"], "taken", "taken is no folder"),
+        (["evaluate", str(MODEL), "DATA", "--errors"], ".", "is a folder"),
+        (["export-card", str(MODEL), "DATA", "--out"], "taken", "taken is no card: it is not UTF-8"),
+        (["export-card", str(MODEL), "DATA", "--out"], "manifest.csv", "measured: begin"),
+        (["train", "--weights", "none", "--dataset", "DATA", "--out"], "taken", "taken is no folder"),
+        (["thin", str(MODEL), "--dataset", "DATA", "--out"], "taken/small.keras", "taken is no folder"),
+        (["to-tflite", "m.keras", "--dataset", "DATA", "--out"], ".", "is a folder"),
+    ],
+)
+def test_what_cannot_be_written_is_refused_at_once(
+    tmp_path: Path, dataset: Path, command: list[str], place: str, said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("matplotlib", reason="matplotlib is not installed (extra: convert)")
+    (tmp_path / "taken").write_bytes(b"\xff")
+    assert main([str(dataset) if part == "DATA" else part for part in command] + [str(tmp_path / place)]) == 2
+    assert said in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -107,7 +129,7 @@ def test_epochs_are_kept_only_if_asked() -> None:
     "command",
     [
         ["train-faces", "--dataset", "a", "--checkpoint", "b"],
-        ["to-caffe", "--checkpoint", "a", "--output", "b"],
+        ["to-caffe", "--checkpoint", "a", "--out", "b"],
         ["train-gender", "--dataset", "a", "--cache", "b", "--out", "c"],
         ["export-gender", "a", "--dataset", "b", "--cache", "c", "--out", "d"],
     ],
@@ -143,7 +165,8 @@ def test_plots_show_the_faces_that_are_counted(tmp_path: Path, monkeypatch: pyte
     "wrong",
     [["train", "--teacher-share", "7"], ["train", "--teacher-share", "nan"],
      ["to-tflite", "--bare-handicap", "nan"], ["export-card", "--bare-handicap", "-1"],
-     ["export-card", "--bare-handicap", "inf"]],
+     ["export-card", "--bare-handicap", "inf"], ["train-gender", "--small-part", "40"],
+     ["export-gender", "--right", "96"], ["export-gender", "--right", "nan"]],
 )  # fmt: skip
 def test_numbers_that_make_no_sense_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
