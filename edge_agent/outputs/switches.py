@@ -69,7 +69,8 @@ class Switches:
         """Defaults from the configuration; the threshold stays above `people.release`."""
         people = settings.people
         defaults = SwitchValues(threshold=people.threshold, cooldown=settings.violations.cooldown)
-        lowest = max(0.5, math.floor(people.release * 100 + 1) / 100)  # the next hundredth above release
+        # the next hundredth above release (rounded first: 0.57 * 100 is a little less than 57)
+        lowest = max(0.5, (math.floor(round(people.release * 100, 6)) + 1) / 100)
         return cls(path, defaults=defaults, threshold_range=(min(lowest, people.threshold), 1.0))
 
     def get(self) -> SwitchValues:

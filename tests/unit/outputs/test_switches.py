@@ -29,6 +29,13 @@ def test_the_threshold_stays_above_release() -> None:
         switches.set("threshold", 0.6)
 
 
+@pytest.mark.parametrize("hundredths", range(50, 100))
+def test_the_lowest_threshold_is_above_every_release(hundredths: int) -> None:
+    release = hundredths / 100
+    settings = Settings.model_validate({"people": {"threshold": 1.0, "release": release}})
+    assert Switches.from_settings(None, settings).ranges["threshold"] == ((hundredths + 1) / 100, 1.0)
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
