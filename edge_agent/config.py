@@ -55,6 +55,16 @@ class Section(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_the_default(cls, values: object) -> object:
+        """`gender:` with all its lines commented out is a null in YAML: the section has its defaults, a list that
+        may be empty is so."""
+        if not isinstance(values, dict):
+            return values
+        empty = {key for key, value in values.items() if value is None and _may_be_left_empty(cls, key)}
+        return {key: value for key, value in values.items() if key not in empty}
+
     @field_validator("*", mode="before")
     @classmethod
     def _no_number_is_true(cls, value: object, info: ValidationInfo) -> object:
@@ -62,6 +72,13 @@ class Section(BaseModel):
         if isinstance(value, bool) and info.field_name and not _may_be_bool(cls, info.field_name):
             raise ValueError("true and false are no value here")
         return value
+
+
+def _may_be_left_empty(section: type[Section], name: object) -> bool:
+    field = section.model_fields.get(name) if isinstance(name, str) else None
+    if field is None:
+        return False
+    return field.default == () or (isinstance(field.annotation, type) and issubclass(field.annotation, Section))
 
 
 def _may_be_bool(section: type[Section], name: str) -> bool:

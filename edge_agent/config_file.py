@@ -35,6 +35,9 @@ class _Loader(yaml.SafeLoader):
         for first in ["", *"~ntfNTF-+.0123456789"]
     }
 
+    unfit: yaml.Node | None = None
+    """The innermost node of which no value could be made."""
+
     def compose_node(self, parent: yaml.Node | None, index: int) -> yaml.Node | None:
         if self.check_event(yaml.AliasEvent):
             raise yaml.composer.ComposerError(
@@ -45,6 +48,19 @@ class _Loader(yaml.SafeLoader):
             )
         return super().compose_node(parent, index)
 
+    def construct_object(self, node: yaml.Node, deep: bool = False) -> Any:
+        """PyYAML's constructors know only some of the texts that do not fit a tag such as !!float before them."""
+        try:
+            return super().construct_object(node, deep)
+        except yaml.constructor.ConstructorError:
+            self.unfit = self.unfit or node
+            raise
+        except (AttributeError, LookupError, ArithmeticError, ValueError):
+            self.unfit = self.unfit or node
+            raise yaml.constructor.ConstructorError(
+                None, None, "the value does not fit the tag (!!…) before it", node.start_mark
+            ) from None
+
 
 def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
     """PyYAML's own follows 1.1 here too, in which 017 is 15 and 01883 is an error."""
@@ -53,9 +69,9 @@ def _whole_number(loader: _Loader, node: yaml.ScalarNode) -> int:
         if text.startswith("0o"):
             return int(text[2:], 8)
         return int(text, 16 if text.startswith("0x") else 10)
-    except ValueError as error:
+    except ValueError:
         raise yaml.constructor.ConstructorError(
-            None, None, f"not a whole number: {error}", node.start_mark
+            None, None, "not a whole number such as 17, 0x11 or 0o21", node.start_mark
         ) from None
 
 
@@ -80,6 +96,7 @@ def load(path: Path) -> Settings:
 
 def parse(text: str, name: str) -> Settings:
     """Validate the YAML text of a configuration; `name` stands for the file in errors (ConfigError)."""
+    node, loader = None, None
     try:
         loader = _Loader(text)
         node = loader.get_single_node()
@@ -87,13 +104,13 @@ def parse(text: str, name: str) -> Settings:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         line = f", line {mark.line + 1}" if mark else ""
-        raise ConfigError(f"{name}{line}: not YAML: {error.problem or error.context}") from None
+        way = _way(node, loader.unfit) if loader is not None and loader.unfit is not None else None
+        field = f": {'.'.join(way)}" if way else ""
+        raise ConfigError(f"{name}{line}{field}: not YAML: {error.problem or error.context}") from None
     except RecursionError:
         raise ConfigError(f"{name}: not YAML: nested too deeply") from None
     except (yaml.YAMLError, ValueError) as error:
         raise ConfigError(f"{name}: not YAML: {error}") from None
-    except (AttributeError, KeyError):  # PyYAML's constructors, of a tag such as !!bool before another text
-        raise ConfigError(f"{name}: not YAML: a value does not fit the tag (!!…) before it") from None
     if data is None:
         data = {}
     if not isinstance(data, dict):
@@ -101,8 +118,7 @@ def parse(text: str, name: str) -> Settings:
         raise ConfigError(f"{name}, line 1: expected sections such as 'camera:', found {found}")
     _refuse_duplicates(node, name)
     try:
-        # `null` for a whole section ("web:" with all its lines commented out) means its defaults.
-        return Settings.model_validate({key: {} if value is None else value for key, value in data.items()})
+        return Settings.model_validate(data)
     except ValidationError as error:
         raise ConfigError("\n".join(_complaint(detail, node, name) for detail in error.errors())) from None
 
@@ -118,6 +134,22 @@ def _complaint(detail: Any, node: yaml.Node | None, name: str) -> str:
     value = "" if shown is None else f" (found {shown})"
     message = detail["msg"].removeprefix("Value error, ")
     return f"{name}, line {line}: {field}: {message}{value}"
+
+
+def _way(node: yaml.Node | None, wanted: yaml.Node) -> list[str] | None:
+    """The keys that lead from `node` to the very node `wanted`; None if it is not below."""
+    if node is wanted:
+        return []
+    steps: list[tuple[str, yaml.Node]] = []
+    if isinstance(node, yaml.MappingNode):
+        steps = [(_key(key.value), value) for key, value in node.value]
+    elif isinstance(node, yaml.SequenceNode):
+        steps = [(str(index), child) for index, child in enumerate(node.value)]
+    for step, child in steps:
+        rest = _way(child, wanted)
+        if rest is not None:
+            return [step, *rest]
+    return None
 
 
 def _line(node: yaml.Node | None, location: tuple[int | str, ...]) -> tuple[int, int]:

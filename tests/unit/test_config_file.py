@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
 
@@ -10,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.config import QuietHours, Settings
+from edge_agent.config import QuietHours, Section, Settings
 from edge_agent.config_file import load, parse
 from edge_agent.errors import EXIT_CONFIG, ConfigError
 
@@ -41,7 +42,7 @@ def test_the_commented_example_says_the_defaults() -> None:
         ("just text", ["line 1", "sections"]),
         ("\x00", ["not YAML"]),
         ("[" * 5000, ["not YAML", "deeply"]),
-        ("device: !!bool x", ["not YAML", "tag"]),
+        ("device: !!bool x", ["line 1", "device", "not YAML", "tag"]),
         ('violations:\n  quiet_hours:\n    - {start: "22:00", end: "22:00"}', ["line 3", "end when they begin"]),
         ("camera:\n  source: true", ["line 2", "camera.source", "true and false"]),
         ("mqtt:\n  port: true", ["line 2", "mqtt.port", "true and false"]),
@@ -51,7 +52,14 @@ def test_the_commented_example_says_the_defaults() -> None:
         ("camera:\n  exposure: .nan", ["line 2", "camera.exposure"]),
         ("mqtt:\n  port: 0x" + "f" * 4000, ["line 2", "mqtt.port"]),
         ('mqtt:\n  discovery: {prefix: "a\\0b"}', ["line 2", "mqtt.discovery.prefix"]),
-        ("device: !!timestamp x", ["not YAML", "tag"]),
+        ("device: !!timestamp x", ["line 1", "device", "not YAML", "tag"]),
+        ('camera:\n  fps: !!float ""', ["line 2", "camera.fps", "not YAML", "tag"]),
+        ('camera:\n  fps: !!float "_"', ["line 2", "camera.fps", "not YAML", "tag"]),
+        ("camera:\n  fps: !!float " + ":".join("1" * 400), ["line 2", "camera.fps", "not YAML", "tag"]),
+        ("camera:\n  roi: [[0, !!float x], [1, 1]]", ["line 2", "camera.roi.0.1", "not YAML", "tag"]),
+        ("web:\n  port: 0b1", ["line 2", "web.port"]),
+        ("web:\n  port: !!int x", ["line 2", "web.port", "whole number"]),
+        ("web:\n  ? [a]\n  : 1", ["line 2", "not YAML"]),
     ],
 )
 def test_an_error_says_where_and_what(text: str, expected: list[str]) -> None:
@@ -135,6 +143,9 @@ def test_what_is_no_whole_number_in_yaml_1_2_names_its_line(written: str) -> Non
         "camera: rtsp://admin:hunter2@10.0.0.5/s",
         "- rtsp://admin:hunter2@10.0.0.5/s",
         "rtsp://admin:hunter2@10.0.0.5/s",
+        "mqtt:\n  password: !!int hunter2",
+        "mqtt:\n  password: !!float hunter2",
+        "mqtt:\n  password: !!float {hunter2: 1}",
     ],
 )
 def test_an_error_repeats_no_section_and_no_address(text: str) -> None:
@@ -143,9 +154,50 @@ def test_an_error_repeats_no_section_and_no_address(text: str) -> None:
     assert "hunter2" not in str(raised.value)
 
 
-def test_an_empty_section_or_file_means_the_defaults() -> None:
+def sections(model: type[Section], *path: str) -> Iterator[tuple[str, ...]]:
+    """The way to every section in `model`, however deep."""
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, Section):
+            yield (*path, name)
+            yield from sections(field.annotation, *path, name)
+
+
+ALL_SECTIONS = list(sections(Settings))
+
+
+@pytest.mark.parametrize("path", ALL_SECTIONS, ids=".".join)
+def test_a_section_without_lines_means_its_defaults(path: tuple[str, ...]) -> None:
+    """As it is left when all its lines are commented out."""
+    text = "\n".join(f"{'  ' * depth}{name}:" for depth, name in enumerate(path))
+    assert parse(text, "c.yaml") == Settings()
+
+
+@pytest.mark.parametrize("text", ["violations:\n  quiet_hours:", "camera:\n  roi:"])
+def test_a_list_without_lines_is_empty(text: str) -> None:
+    assert parse(text, "c.yaml") == Settings()
+
+
+def test_an_empty_file_means_the_defaults() -> None:
+    assert {("vision", "gender"), ("mqtt", "discovery"), ("buzzer", "no_mask")} <= set(ALL_SECTIONS)
     assert parse("", "c.yaml") == Settings()
-    assert parse("camera:\n", "c.yaml") == Settings()
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("vision:\n  gender:\n  face:\n    min_size: x", ["line 4", "vision.face.min_size", "'x'"]),
+        ("vision:\n  gander:", ["line 2", "vision.gander", "unknown key", "gender"]),
+        ("vision:\n  gender: 3", ["line 2", "vision.gender", "found 3"]),
+        ("camera:\n  width:", ["line 2", "camera.width", "integer"]),
+        ("violations:\n  kinds:", ["line 2", "violations.kinds", "tuple"]),
+        ("violations:\n  quiet_hours:\n    -", ["line 3", "violations.quiet_hours.0"]),
+    ],
+)
+def test_other_empty_lines_and_those_beside_them_are_judged_as_ever(text: str, expected: list[str]) -> None:
+    with pytest.raises(ConfigError) as raised:
+        parse(text, "c.yaml")
+    for part in expected:
+        assert part in str(raised.value)
 
 
 def test_missing_and_unreadable_files(tmp_path: Path) -> None:
@@ -157,6 +209,17 @@ def test_missing_and_unreadable_files(tmp_path: Path) -> None:
     binary.write_bytes(b"\xff\xfe\x00\x80")
     with pytest.raises(ConfigError, match="can't be read"):
         load(binary)
+
+
+@given(
+    st.sampled_from(["binary", "bool", "float", "int", "map", "null", "omap", "seq", "set", "str", "timestamp"]),
+    st.text("0123456789-+_:.,eEx [{}]aTZ'\"", max_size=12),
+)
+def test_no_tag_makes_anything_but_settings_or_a_clear_error(tag: str, value: str) -> None:
+    try:
+        parse(f"camera:\n  fps: !!{tag} {value}", "c.yaml")
+    except ConfigError as error:
+        assert str(error).startswith("c.yaml")
 
 
 @given(st.text(max_size=200))
