@@ -119,7 +119,7 @@ def start_up(settings: Settings, clip: Path) -> dict[str, float]:
         listener.bind(str(address))
         listener.settimeout(_READY_SECONDS)
         configuration = settings.model_dump(mode="json")
-        configuration["camera"]["source"] = str(clip.resolve())
+        configuration["camera"].update(source=str(clip.resolve()), loop=True, realtime=True)
         configuration["buzzer"]["driver"] = "simulated"
         # What the owner keeps is not pushed out by pictures of the clip, nor their page's port taken.
         configuration["snapshots"]["enabled"] = configuration["web"]["enabled"] = False
@@ -127,7 +127,9 @@ def start_up(settings: Settings, clip: Path) -> dict[str, float]:
         configuration["service"]["state_dir"] = scratch
         path = folder / "config.yaml"
         path.write_text(yaml.safe_dump(configuration))
-        environment = {**os.environ, "NOTIFY_SOCKET": str(address)}
+        # Not the owner's outbox, which systemd's variable would name.
+        environment = {name: value for name, value in os.environ.items() if name != "STATE_DIRECTORY"}
+        environment["NOTIFY_SOCKET"] = str(address)
         begin = time.perf_counter()
         service = subprocess.Popen(
             [sys.executable, "-m", "edge_agent", "run", "-c", str(path)],

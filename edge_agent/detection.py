@@ -22,6 +22,8 @@ from edge_agent.types import Frame, Image, Look, Observation, Person
 
 _NOMINAL_FPS = 25.0
 """Where a video does not tell its rate."""
+_SMALLEST = 8
+"""Pixels of the smallest face that is judged, in films as on photos: the least `vision.mask.min_face` may be."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +67,8 @@ class Detection:
     """
 
     def __init__(self, settings: Settings) -> None:
-        vision = settings.vision.model_copy(update={"power": "full", "motion_gate": False})
+        mask = settings.vision.mask.model_copy(update={"min_face": _SMALLEST})
+        vision = settings.vision.model_copy(update={"power": "full", "motion_gate": False, "mask": mask})
         self._settings = settings.model_copy(update={"vision": vision})
         self._chain = Chain(self._settings)
         self._used = False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 import time
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ from edge_agent.camera.sources.network import printable
 from edge_agent.camera.transform import Transform
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
+
+_log = logging.getLogger(__name__)
 
 _MARGIN = 2.0  # seconds that a source may overrun its own deadlines before it is left alone
 _FIRST_PICTURE = 3  # empty reads borne before the first picture: some cameras need a moment
@@ -84,4 +87,7 @@ def _try(source: Source, settings: CameraSettings) -> tuple[int, int] | str:
     except Exception as error:  # a camera library may raise anything
         return f"{type(error).__name__}: {error}"
     finally:
-        source.close()
+        try:
+            source.close()
+        except Exception:  # what was found out before is what counts
+            _log.warning("closing %s failed", source.describe(), exc_info=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -115,6 +116,7 @@ class SnapshotOutput:
 
     def stop(self, timeout: float = 3.0) -> None:
         """Finish what waits; after `timeout` seconds the events left are forwarded without their pictures."""
+        deadline = time.monotonic() + timeout
         with self._changed:
             self._stopping = True
             self._changed.notify_all()
@@ -127,7 +129,7 @@ class SnapshotOutput:
             if ordered:
                 self._order.release()
         if self._keeper is not None:
-            self._keeper.join(timeout)
+            self._keeper.join(max(0.0, deadline - time.monotonic()))
             if self._keeper.is_alive():
                 _log.warning("The latest snapshots could not be kept: the disk does not answer")
 

@@ -242,7 +242,7 @@ def _obtain(origin: Origin, target: Path) -> None:
 
 
 def _download(url: str, target: Path) -> None:
-    """Raises OSError, and nothing else, whatever the server does."""
+    """Raises OSError, and nothing else, whatever the server does and wherever it sends us."""
     import http.client
     import urllib.request  # with TLS behind it: 0.2 s that the service would pay at each start
 
@@ -252,7 +252,8 @@ def _download(url: str, target: Path) -> None:
                 out.write(chunk)
                 if out.tell() > _MAX_BYTES:
                     raise OSError(f"more than {_MAX_BYTES} bytes")
-    except http.client.HTTPException as error:  # an answer that is no HTTP, or broken off in its middle
+    # An answer that is no HTTP, or broken off in its middle; or a redirection to what is no address.
+    except (http.client.HTTPException, ValueError) as error:
         raise OSError(f"the server's answer makes no sense: {error!r}") from error
 
 

@@ -17,6 +17,8 @@ from skimage import data
 
 from edge_agent.commands.demo import clip
 from edge_agent.commands.detect import _progress
+from edge_agent.config import MaskSettings, Settings, VisionSettings
+from edge_agent.detection import Detection
 
 
 def detect(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -249,3 +251,8 @@ def test_an_empty_folder_is_said(tmp_path: Path) -> None:
     done = detect(tmp_path)
     assert done.returncode == 2
     assert "no images or videos" in done.stderr
+
+
+def test_small_faces_are_judged_in_films_as_on_photos() -> None:
+    settings = Settings(vision=VisionSettings(mask=MaskSettings(min_face=400)))
+    assert any(result.line["faces"] for result in Detection(settings).video(clip()))

@@ -41,6 +41,7 @@ class ScriptedChain:
 
     def __init__(self) -> None:
         self.seen: list[int] = []
+        self.ages: list[float] = []
         self.cleared = 0
         self.idled = 0
         self.fail: Callable[[int], Exception | None] = lambda _index: None
@@ -51,6 +52,7 @@ class ScriptedChain:
         if error is not None:
             raise error
         self.seen.append(frame.index)
+        self.ages.append(time.monotonic() - frame.captured_at)
         return FrameResult(True, (), (), (), StageTimes(faces=1.0))
 
     def idle(self, _now: float) -> tuple[ViolationNotice, ...]:
@@ -136,6 +138,8 @@ def test_frames_are_paced_and_the_newest_is_taken() -> None:
     # a busy machine makes them fewer, nothing may make them more
     assert 1 <= len(rig.chain.seen) <= 12
     assert rig.chain.seen == sorted(rig.chain.seen)
+    # Taken before the pause of 100 ms instead of after it, each frame would be that old.
+    assert np.median(rig.chain.ages) < 0.05
 
 
 def test_switched_off_everything_open_ends_and_the_networks_rest() -> None:

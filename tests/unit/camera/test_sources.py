@@ -372,3 +372,20 @@ def test_a_password_without_its_scheme_is_not_shown(source: str) -> None:
     with pytest.raises(CameraError, match="an address begins with rtsp://") as caught:
         create(CameraSettings(source=source))
     assert "hunter2" not in str(caught.value)
+
+
+def test_a_camera_that_fails_while_it_is_closed_hides_no_other_fault(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Broken:
+        live = True
+
+        def open(self) -> None:
+            raise CameraError("no such camera")
+
+        def close(self) -> None:
+            raise RuntimeError("closing what was never open")
+
+        def describe(self) -> str:
+            return "a camera"
+
+    monkeypatch.setattr("edge_agent.camera.probe.create", lambda _settings: Broken())
+    assert probe(CameraSettings()).reason == "no such camera"

@@ -14,7 +14,8 @@ def runs(power: Power, seconds: float, *, moved: bool, present: bool, unsure: bo
 
 
 def test_an_empty_entrance_costs_almost_nothing() -> None:
-    assert runs("balanced", 60, moved=False, present=False, unsure=False) <= 31
+    # And yet it is looked at: whoever stood still from the beginning is never seen to move.
+    assert 25 <= runs("balanced", 60, moved=False, present=False, unsure=False) <= 31
 
 
 def test_somebody_without_a_verdict_is_looked_at_in_every_frame() -> None:

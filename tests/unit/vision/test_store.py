@@ -98,9 +98,11 @@ def test_a_source_that_delivers_another_file_is_refused(directory: Path) -> None
         b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nab",
         b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nweights",
         b"garbage\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://[bad/\r\nContent-Length: 0\r\n\r\n",
+        b"HTTP/1.1 302 Found\r\nLocation: http://a..b/x\r\nContent-Length: 0\r\n\r\n",
         b"",
     ],
-    ids=["ends in a chunk", "ends early", "no HTTP", "nothing"],
+    ids=["ends in a chunk", "ends early", "no HTTP", "no address", "no host", "nothing"],
 )
 def test_after_a_server_that_answers_nonsense_the_next_origin_is_tried(directory: Path, answer: bytes) -> None:
     path = directory / "manifest.yaml"
