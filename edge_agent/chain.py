@@ -45,29 +45,28 @@ class Chain:
 
     def process(self, frame: Frame) -> FrameResult:
         """Take one frame through; frames come in the order of their `captured_at`."""
-        networks, people, now = self.networks, self.people, frame.captured_at
+        networks, people, now, times = self.networks, self.people, frame.captured_at, StageTimes()
         people.frame(now)
-        moved = networks.moved(frame.image, present=people.present)
+        moved = networks.moved(frame.image, times, present=people.present)
         observations: list[Observation] = []
-        found: tuple[Box, ...] = ()
+        everybody: tuple[Box, ...] = ()
         detected = self._schedule.due(now, moved=moved, present=people.present, unsure=people.unsure)
         if detected:
-            faces = networks.detect(frame.image)
-            found = networks.found
+            faces, everybody = networks.detect(frame.image, times)
             begin = time.perf_counter()
             looks = people.follow(faces, now, (frame.image.shape[1], frame.image.shape[0]))
             tracking = time.perf_counter() - begin
-            observations = networks.look(frame.image, looks)
+            observations = networks.look(frame.image, looks, times)
             begin = time.perf_counter()
             persons = people.observe(observations, now)
-            networks.times.track = (tracking + time.perf_counter() - begin) * 1e3
+            times.track = (tracking + time.perf_counter() - begin) * 1e3
         elif people.present:
             people.rest(now)
             persons = people.persons(now)
         else:
             persons = []
-        notices = self.violations.update(persons, frame, found)
-        return FrameResult(detected, tuple(observations), tuple(persons), tuple(notices), networks.times)
+        notices = self.violations.update(persons, frame, everybody)
+        return FrameResult(detected, tuple(observations), tuple(persons), tuple(notices), times)
 
     def idle(self, now: float) -> tuple[ViolationNotice, ...]:
         """No frame has come: people can only leave (monotonic `now`)."""

@@ -19,6 +19,7 @@ from edge_agent.chain import Chain
 from edge_agent.config import Settings
 from edge_agent.errors import InputError
 from edge_agent.types import Frame, Image, Look, Observation, Person
+from edge_agent.vision.networks import StageTimes
 
 _NOMINAL_FPS = 25.0
 """Where a video does not tell its rate."""
@@ -77,9 +78,10 @@ class Detection:
         """The one picture of an image file. Raises InputError if it can't be used."""
         image = read_image(path)
         networks = self._chain.networks
-        faces = networks.detect(image)
+        times = StageTimes()
+        faces, _ = networks.detect(image, times)
         looks = [Look(number, face, mask=True, gender=True) for number, face in enumerate(faces)]
-        observations = networks.look(image, looks)
+        observations = networks.look(image, looks, times)
         yield Result(path, False, 0.0, image, self._line(path, 0, image, observations, None))
 
     def video(self, path: Path) -> Iterator[Result]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 from edge_agent.config import VisionSettings
 from edge_agent.types import Box, Face, Image, Look, Observation
@@ -25,7 +26,7 @@ _GENDER_THRESHOLD = 0.8
 
 @dataclass(slots=True)
 class StageTimes:
-    """Milliseconds each stage took for one frame; None where it did not run."""
+    """Milliseconds each stage took for one frame; None where it did not run. Whoever owns the frame owns them."""
 
     motion: float | None = None
     faces: float | None = None
@@ -38,6 +39,15 @@ class StageTimes:
     gender_calls: int = 0
 
 
+class Found(NamedTuple):
+    """The faces of one frame."""
+
+    faces: list[Face]
+    """Of the configured size and inside the watched area: whom the watch is about."""
+    everybody: tuple[Box, ...]
+    """Every face, watched or not: whoever must not be recognised in a picture of somebody else."""
+
+
 class Networks:
     """The face, mask and gender networks. Used by one thread only.
 
@@ -48,9 +58,6 @@ class Networks:
         threads = apply_threads(settings.threads)
         self._settings = settings
         self._keep = keep
-        self.found: tuple[Box, ...] = ()
-        """Every face of the latest `detect`, watched or not."""
-        self.times = StageTimes()
         backend = settle(settings.dnn_backend)
         self._detector = face_detectors.create(settings.face, store, backend=backend)
         (mask_path,) = store.paths("mask_detector", ".tflite")
@@ -70,34 +77,33 @@ class Networks:
             self.gender_threshold = chosen if chosen is not None else _GENDER_THRESHOLD
         self._gate = MotionGate() if settings.motion_gate else None
 
-    def moved(self, image: Image, *, present: bool = False) -> bool:
-        """Whether anything has changed. Begins a new frame's times.
+    def moved(self, image: Image, times: StageTimes, *, present: bool = False) -> bool:
+        """Whether anything has changed.
 
         Always so without the motion gate, and while somebody is `present`: the schedule looks at them anyway,
         and who stands there for long must not become part of the background.
         """
-        self.times = StageTimes()
         if self._gate is None or present:
             return True
         begin = time.perf_counter()
         moved = self._gate.moved(image)
-        self.times.motion = _since(begin)
+        times.motion = _since(begin)
         return moved
 
-    def detect(self, image: Image) -> list[Face]:
-        """Faces of the configured size inside the watched area, boxes in pixels of `image`."""
+    def detect(self, image: Image, times: StageTimes) -> Found:
+        """Where faces are, boxes in pixels of `image`."""
         begin = time.perf_counter()
         faces = self._detector.detect(image)
-        self.times.net += self._detector.net_ms
-        self.found = tuple([face.box for face in faces])
+        times.net += self._detector.net_ms
+        everybody = tuple([face.box for face in faces])
         least, most = self._settings.face.min_size, self._settings.face.max_size
         found = [face for face in faces if least <= face.box.height <= most]
         if self._keep is not None:
             found = [face for face in found if self._keep(face.box, image.shape[1], image.shape[0])]
-        self.times.faces = _since(begin)
-        return found
+        times.faces = _since(begin)
+        return Found(found, everybody)
 
-    def look(self, image: Image, looks: Sequence[Look]) -> list[Observation]:
+    def look(self, image: Image, looks: Sequence[Look], times: StageTimes) -> list[Observation]:
         """Run the mask and gender networks where a look asks for them."""
         observations = []
         for look in looks:
@@ -105,15 +111,15 @@ class Networks:
             if look.mask:
                 begin = time.perf_counter()
                 mask = self._mask.classify(image, look.face.box)
-                self.times.mask = (self.times.mask or 0.0) + _since(begin)
-                self.times.net += self._mask.net_ms
-                self.times.mask_calls += 1
+                times.mask = (times.mask or 0.0) + _since(begin)
+                times.net += self._mask.net_ms
+                times.mask_calls += 1
             if look.gender and self._gender is not None:
                 begin = time.perf_counter()
                 gender = self._gender.classify(image, look.face.box)
-                self.times.gender = (self.times.gender or 0.0) + _since(begin)
-                self.times.net += self._gender.net_ms
-                self.times.gender_calls += 1
+                times.gender = (times.gender or 0.0) + _since(begin)
+                times.net += self._gender.net_ms
+                times.gender_calls += 1
             if mask is not None or gender is not None:
                 observations.append(Observation(look.face, mask, gender, look.face.quality, look.person_id))
         return observations

@@ -30,7 +30,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chain": EVERYBODY | {"vision", "people", "violations"},
     "worker": EVERYBODY | {"chain", "camera", "outputs", "service"},
     "report": {"camera", "outputs", "service"},
-    "detection": EVERYBODY | {"chain", "annotate"},
+    "detection": EVERYBODY | {"chain", "annotate", "vision"},
     "agent": EVERYBODY | ROOMS | {"board", "chain", "worker", "report"},
     "bench": EVERYBODY | {"agent", "board", "camera", "chain", "outputs"},
     "commands": EVERYBODY | ROOMS | {"agent", "bench", "chain", "config_file", "demo", "detection"},
