@@ -23,15 +23,15 @@ from edge_agent.outputs.mqtt.output import MqttOutput
 from edge_agent.outputs.mqtt.payloads import StatusPayload
 from edge_agent.outputs.snapshots import SnapshotOutput
 from edge_agent.outputs.switches import Switches, SwitchValues
-from edge_agent.report import changed, status_line, status_payload
 from edge_agent.service import health
 from edge_agent.service.board_watch import BoardWatch
 from edge_agent.service.counts import CountsKeeper
 from edge_agent.service.notify import Notifier
 from edge_agent.service.progress import ProgressWatchdog
 from edge_agent.service.statistics import Statistics
+from edge_agent.status import changed, status_line, status_payload
 from edge_agent.types import Frame, ViolationNotice, ViolationType
-from edge_agent.worker import Worker
+from edge_agent.vision_worker import VisionWorker
 
 if TYPE_CHECKING:
     from edge_agent.web.page import WebPage
@@ -115,7 +115,7 @@ class Agent:
             self._camera.stop(_STOP["camera"])
             self._buzzer.stop(_STOP["buzzer"])
             raise
-        self._worker = Worker(
+        self._worker = VisionWorker(
             self._chain,
             self._slot,
             live=live,

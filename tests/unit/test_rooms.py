@@ -28,10 +28,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "annotate": {"types"},
     # What joins the rooms: each knows those it joins, and none of them knows `agent`.
     "chain": EVERYBODY | {"vision", "people", "violations"},
-    "worker": EVERYBODY | {"chain", "camera", "outputs", "service"},
-    "report": {"camera", "outputs", "service"},
+    "vision_worker": EVERYBODY | {"chain", "camera", "outputs", "service"},
+    "status": {"camera", "outputs", "service"},
     "detection": EVERYBODY | {"chain", "annotate", "vision"},
-    "agent": EVERYBODY | ROOMS | {"board", "chain", "worker", "report"},
+    "agent": EVERYBODY | ROOMS | {"board", "chain", "vision_worker", "status"},
     "bench": EVERYBODY | {"agent", "board", "camera", "chain", "outputs"},
     "commands": EVERYBODY | ROOMS | {"agent", "bench", "chain", "config_file", "demo", "detection"},
     "cli": {"commands", "errors"},

@@ -21,7 +21,7 @@ from edge_agent.service.progress import ProgressWatchdog
 from edge_agent.service.statistics import Statistics
 from edge_agent.types import Frame, Person, Verdict, Violation, ViolationNotice, ViolationType
 from edge_agent.vision.networks import StageTimes
-from edge_agent.worker import Worker
+from edge_agent.vision_worker import VisionWorker
 
 NOTICE = ViolationNotice(
     Violation(
@@ -71,7 +71,7 @@ class Rig:
         self.switches = Switches.from_settings(None, Settings())
         self.delivered: list[ViolationNotice] = []
         self.statistics = Statistics()
-        self.worker = Worker(
+        self.worker = VisionWorker(
             cast(Chain, self.chain),
             self.slot,
             live=live,

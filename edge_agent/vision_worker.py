@@ -24,7 +24,7 @@ _MOST_FAILURES = 20
 """Frames in a row that the networks may choke on before the service gives up and is started afresh."""
 
 
-class Worker(threading.Thread):
+class VisionWorker(threading.Thread):
     """Takes the newest frame, sends it through the chain and hands on what started or ended."""
 
     def __init__(

@@ -12,10 +12,10 @@ from edge_agent.outputs.buzzer import BuzzerStats
 from edge_agent.outputs.mqtt.output import MqttStats
 from edge_agent.outputs.mqtt.payloads import StatusPayload, schemas
 from edge_agent.outputs.snapshots import SnapshotStats
-from edge_agent.report import changed, status_line, status_payload
 from edge_agent.service.board_watch import BoardState
 from edge_agent.service.health import Health
 from edge_agent.service.statistics import Statistics
+from edge_agent.status import changed, status_line, status_payload
 
 
 def status(**other: Any) -> StatusPayload:
