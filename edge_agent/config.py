@@ -294,6 +294,8 @@ class OutboxSettings(Section):
     """Events on their way to the broker at once."""
     replay_rate: Annotated[float, Field(gt=0, le=1000)] = 20.0
     """Most events a second while catching up after an outage."""
+    ack_timeout: PositiveSeconds = 60.0
+    """Seconds the broker may take to acknowledge an event or picture before the connection is made anew."""
 
 
 class DiscoverySettings(Section):

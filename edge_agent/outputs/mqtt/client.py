@@ -117,6 +117,13 @@ class Link:
         if session is not None and topics:
             session.client.subscribe([(topic, 1) for topic in topics])
 
+    def give_up(self, session: int, reason: str) -> None:
+        """End this connection, if it is the present one; it is made anew after a pause, as after any failure."""
+        present = self._session
+        if present is not None and present.number == session:
+            present.farewell = reason
+            present.client.break_off()
+
     def stop(self, timeout: float) -> None:
         """Say goodbye to the broker and end; returns after `timeout` seconds even if the network hangs."""
         deadline = time.monotonic() + timeout

@@ -30,6 +30,23 @@ class Client(mqtt.Client):
 
     on_end: Callable[[], None] | None = None
 
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._broken_off = False
+
+    def break_off(self) -> None:
+        """End the connection within a second and without a goodbye, so that the broker tells the will.
+
+        May be called from any thread.
+        """
+        self._broken_off = True
+
+    def loop_misc(self) -> MQTTErrorCode:
+        """What the network thread does in each round, at least once a second."""
+        if self._broken_off:
+            self._sock_close()
+        return super().loop_misc()
+
     def loop_forever(self, *args: Any, **kwargs: Any) -> MQTTErrorCode:
         """What `loop_start` runs in its thread: a packet that paho can't read would end it without a word."""
         try:

@@ -39,10 +39,13 @@ class Sender:
         window: int,
         replay_rate: float,
         refused_retry: float,
+        ack_timeout: float,
+        give_up: Callable[[str], None],
     ) -> None:
         """`window`: messages on their way at once; `replay_rate`: replayed events a second.
 
-        `refused_retry`: seconds to wait after the broker would not take a message.
+        `refused_retry`: seconds to wait after the broker would not take a message; `ack_timeout`: seconds it may
+        take to answer one. `give_up`: told the reason when it took longer, must end the connection.
         """
         self._outbox = outbox
         self._topics = topics
@@ -51,8 +54,13 @@ class Sender:
         self._window = window
         self._gap = 1.0 / replay_rate
         self._refused_retry = refused_retry
+        self._ack_timeout = ack_timeout
+        self._give_up = give_up
         self._up = False
-        self._flying: dict[int, int] = {}  # message id -> seq
+        self._flying: dict[int, int] = {}  # message id -> seq, in the order in which they were sent
+        # A broker answers in order, so its time for a message begins when it has answered the one before: where
+        # many are on their way over a slow line, the last may take long without anything being wrong.
+        self._oldest_since = 0.0
         self._cursor = 0  # highest seq sent over this connection
         self._openings = outbox.openings
         self._sent = 0  # highest seq ever sent by this process
@@ -84,6 +92,7 @@ class Sender:
     def acknowledged(self, acks: list[tuple[int, str | None]]) -> None:
         """The broker answered: (message id, refusal) each; only a message without refusal is delivered."""
         delivered: list[int] = []
+        oldest = next(iter(self._flying), None)
         for mid, refusal in acks:
             seq = self._flying.pop(mid, None)
             if seq is None:
@@ -94,6 +103,8 @@ class Sender:
                 self.refusal = None
             else:
                 self._refused(seq, refusal)
+        if next(iter(self._flying), None) != oldest:
+            self._oldest_since = self._clock.monotonic()
         if delivered:
             self._outbox.delivered(*delivered)
 
@@ -101,6 +112,26 @@ class Sender:
         """Send what may go now; returns seconds until there may be more to send (infinite: only after news)."""
         if not self._up:
             return math.inf
+        if self._flying and self._overdue_in() <= 0:
+            self._leave()
+            return math.inf
+        wait = self._fill()
+        return min(wait, self._overdue_in()) if self._flying else wait
+
+    def _overdue_in(self) -> float:
+        return self._oldest_since + self._ack_timeout - self._clock.monotonic()
+
+    def _leave(self) -> None:
+        """End a connection on which the broker answers pings, perhaps, but no messages."""
+        self._up = False
+        self.refusal = (
+            f"the broker does not acknowledge events: it left one unanswered for {self._ack_timeout:g} s, "
+            "look into its log"
+        )
+        self._give_up(self.refusal)
+
+    def _fill(self) -> float:
+        """Send up to a full window; returns seconds as `pump` does."""
         if self._openings != self._outbox.openings:
             # Messages that were out of reach wait again, below what went out meanwhile.
             self._openings = self._outbox.openings
@@ -143,6 +174,8 @@ class Sender:
         if mid is None:
             self._up = False  # the news of it is on its way
             return math.inf
+        if not self._flying:
+            self._oldest_since = now
         self._flying[mid] = entry.seq
         self._cursor = entry.seq
         self._sent = max(self._sent, entry.seq)
@@ -156,12 +189,13 @@ class Sender:
             _LOG.warning("the broker does not take picture %d (%s): it is dropped", seq, refusal)
             self._outbox.drop_picture(seq)
             return
-        if self.refusal is None:
+        reason = f"the broker does not take events: {refusal}"
+        if self.refusal != reason:
             _LOG.error(
                 "the broker does not take events (%s): give this user the right to write %s",
                 refusal,
                 self._topics.violation,
             )
-        self.refusal = f"the broker does not take events: {refusal}"
+        self.refusal = reason
         self._cursor = min(self._cursor, seq - 1)
         self._next_replay = self._clock.monotonic() + self._refused_retry

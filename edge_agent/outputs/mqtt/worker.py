@@ -118,6 +118,8 @@ class Worker:
             window=self._settings.outbox.inflight,
             replay_rate=self._settings.outbox.replay_rate,
             refused_retry=self._settings.refused_retry,
+            ack_timeout=self._settings.outbox.ack_timeout,
+            give_up=lambda reason: self._link.give_up(self._session, reason),
         )
         wait = 0.0
         try:

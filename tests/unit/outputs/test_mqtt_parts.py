@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import math
 import os
 import socket
-import sqlite3
 import ssl
 import time
-from datetime import datetime, timedelta, timezone
+from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
@@ -22,15 +20,7 @@ from edge_agent.outputs.mqtt.commands import parse, state_text
 from edge_agent.outputs.mqtt.credentials import SYSTEM_PASSWORD, resolve, with_system_password
 from edge_agent.outputs.mqtt.factory import build_client, explain_error
 from edge_agent.outputs.mqtt.inbox import Inbox, Notice, Wake
-from edge_agent.outputs.mqtt.outbox import DISK_RETRY, Draft, Outbox
-from edge_agent.outputs.mqtt.payloads import ViolationFacts
-from edge_agent.outputs.mqtt.sender import PICTURE_TRIES, Sender
-from edge_agent.outputs.mqtt.store import Store
-from edge_agent.outputs.mqtt.topics import Topics
 from edge_agent.outputs.switches import SwitchValues
-
-NOW = datetime(2026, 11, 22, 8, 0, tzinfo=timezone.utc)
-
 
 # -- credentials ------------------------------------------------------------------------------------------
 
@@ -190,198 +180,3 @@ def test_a_stuck_worker_costs_pictures_then_events_but_no_memory(monkeypatch: py
     inbox.put(Notice(make_notice(), bytes(100), True))
     assert isinstance(inbox.take(0)[0], Notice), "room again"
     assert inbox.take(0) == []
-
-
-# -- sender -----------------------------------------------------------------------------------------------
-
-
-class Wire:
-    """Takes publications as a connection does, and counts their ids."""
-
-    def __init__(self) -> None:
-        self.sent: list[tuple[str, bytes]] = []
-        self.up = True
-
-    def publish(self, topic: str, body: bytes) -> int | None:
-        if not self.up:
-            return None
-        self.sent.append((topic.rpartition("/")[2], body))
-        return len(self.sent)
-
-
-class Bench:
-    """A sender with an outbox, clock and wire of its own."""
-
-    def __init__(self, folder: Path, **changes: float) -> None:
-        self.seconds = 1000.0
-        clock = Clock(
-            wall=lambda: NOW + timedelta(seconds=self.seconds),
-            monotonic=lambda: self.seconds,
-            synced=lambda: True,
-            boot_id="boot",
-        )
-        self.wire = Wire()
-        self.outbox = Outbox(folder / "o", 10_000_000, clock=clock)
-        options = {"window": 4, "replay_rate": 10.0, "refused_retry": 60.0, **changes}
-        self.sender = Sender(
-            self.outbox,
-            Topics("door"),
-            self.wire.publish,
-            clock=clock,
-            window=int(options["window"]),
-            replay_rate=options["replay_rate"],
-            refused_retry=options["refused_retry"],
-        )
-
-    def append(self, *pictures: bool) -> None:
-        body = ViolationFacts.from_violation(make_notice().violation).to_json()
-        drafts = [Draft(b"\xff\xd8" if p else body, self.seconds, True, picture=p) for p in pictures]
-        self.outbox.append(drafts)
-
-    def acknowledge(self, *mids: int, refusal: str | None = None) -> None:
-        self.sender.acknowledged([(mid, refusal) for mid in mids])
-
-
-def test_the_window_bounds_what_is_on_its_way(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-    bench.sender.connected()
-    bench.append(*[False] * 10)
-    bench.sender.pump()
-    assert len(bench.wire.sent) == 4
-    bench.acknowledge(1)
-    bench.sender.pump()
-    assert len(bench.wire.sent) == 5
-    bench.acknowledge(3, 4)
-    bench.sender.pump()
-    assert len(bench.wire.sent) == 7
-    assert bench.outbox.depth == 7
-
-
-def test_only_its_own_acknowledgement_delivers(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-    bench.sender.connected()
-    bench.append(False, False)
-    bench.sender.pump()
-    bench.acknowledge(2, 77)
-    assert [entry.seq for entry in bench.outbox.pending(limit=9)] == [1]
-
-
-def test_what_was_not_acknowledged_is_sent_again_first(tmp_path: Path) -> None:
-    bench = Bench(tmp_path, replay_rate=1000)
-    bench.sender.connected()
-    bench.append(False, False, False)
-    bench.sender.pump()
-    bench.acknowledge(2)
-    bench.sender.disconnected()
-    assert bench.sender.pump() == math.inf, "nothing goes out without a connection"
-    bench.append(False)
-    bench.sender.connected()
-    for _ in range(4):
-        bench.seconds += bench.sender.pump() if bench.sender.pump() < 1 else 0
-    seqs = [body.split(b'"seq":')[1].split(b",")[0] for _, body in bench.wire.sent]
-    assert seqs == [b"1", b"2", b"3", b"1", b"3", b"4"]
-    assert [b'"replayed":true' in body for _, body in bench.wire.sent] == [False] * 3 + [True] * 3
-
-
-def test_old_events_are_not_called_live(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-    bench.sender.connected()
-    bench.append(False)
-    bench.seconds += 11
-    bench.sender.pump()
-    assert b'"replayed":true' in bench.wire.sent[0][1]
-
-
-def test_a_refused_event_stops_the_queue_for_a_while(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-    bench.sender.connected()
-    bench.append(False)
-    bench.sender.pump()
-    bench.acknowledge(1, refusal="Not authorized")
-    bench.append(False)
-    assert bench.sender.refusal
-    assert bench.sender.pump() == pytest.approx(60)
-    assert len(bench.wire.sent) == 1
-    bench.seconds += 61
-    bench.sender.pump()
-    assert len(bench.wire.sent) == 2, "one at a time while replaying"
-    bench.acknowledge(2)
-    assert bench.sender.refusal is None
-
-
-def test_a_picture_does_not_hold_back_its_event_for_ever(tmp_path: Path) -> None:
-    bench = Bench(tmp_path)
-    bench.append(True, False)
-    for _ in range(PICTURE_TRIES):
-        bench.sender.connected()
-        bench.seconds += 1
-        bench.sender.pump()
-        bench.sender.disconnected()
-    assert bench.outbox.dropped_pictures == 1
-    assert [entry.picture for entry in bench.outbox.pending(limit=9)] == [False]
-    bench.sender.connected()
-    bench.append(True)
-    bench.seconds += 1
-    bench.sender.pump()
-    bench.acknowledge(len(bench.wire.sent), refusal="Quota exceeded")
-    assert bench.outbox.dropped_pictures == 2
-    assert bench.sender.refusal is None
-
-
-def test_a_body_of_another_version_is_dropped_with_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    bench = Bench(tmp_path)
-    bench.outbox.append([Draft(b'{"schema": 7}', 1.0, True)])
-    bench.append(False)
-    bench.sender.connected()
-    bench.sender.pump()
-    assert "can't be read" in caplog.text
-    assert len(bench.wire.sent) == 1
-    assert bench.outbox.depth == 1
-
-
-def test_what_was_out_of_reach_goes_out_when_the_disk_is_back(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    before = Bench(tmp_path)
-    before.append(False, False)
-    before.outbox.close()
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "load", _locked)
-        bench = Bench(tmp_path, replay_rate=1000)
-    bench.sender.connected()
-    bench.append(False)
-    bench.sender.pump()
-    bench.append(False)  # on its way, unacknowledged, when the disk comes back
-    bench.sender.pump()
-    bench.acknowledge(1)
-    bench.seconds += DISK_RETRY + 1
-    bench.outbox.tend()
-    for _ in range(4):
-        bench.seconds += 1
-        bench.sender.pump()
-    seqs = [int(body.split(b'"seq":')[1].split(b",")[0]) for _, body in bench.wire.sent]
-    assert seqs[2:] == [1, 2]
-    assert len(set(seqs)) == 4
-
-
-def _locked(_self: Store, *_: object) -> None:
-    raise sqlite3.OperationalError("database is locked")
-
-
-def test_what_was_acknowledged_while_the_disk_was_away_is_not_sent_again(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    bench = Bench(tmp_path, window=2, replay_rate=1000)
-    bench.sender.connected()
-    bench.append(False, False, False)
-    bench.sender.pump()
-    with monkeypatch.context() as patch:
-        patch.setattr(Store, "read", _locked)
-        patch.setattr(Store, "load", _locked)
-        bench.outbox.pending(after=2)
-        bench.acknowledge(1, 2)
-    bench.seconds += DISK_RETRY + 1
-    bench.outbox.tend()
-    bench.sender.pump()
-    seqs = [int(body.split(b'"seq":')[1].split(b",")[0]) for _, body in bench.wire.sent]
-    assert seqs == [1, 2, 3]
