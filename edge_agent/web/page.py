@@ -15,6 +15,7 @@ from edge_agent.errors import ConfigError
 try:
     from aiohttp import web
 
+    from edge_agent.web.door import MAX_CONNECTIONS, Door
     from edge_agent.web.routes import build_app
 except ImportError as error:
     raise ConfigError(
@@ -26,6 +27,8 @@ _log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 30.0
 """Pause before an address that was taken is tried again."""
+IDLE_SECONDS = 15.0
+"""Time that a connection is kept for one more request; the page asks every two seconds."""
 _CLOSE_SECONDS = 1.0
 """Time that open answers get at the end."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
@@ -100,25 +103,34 @@ class WebPage:
                 return
             self._loop, self._stop = asyncio.get_running_loop(), stop
         app = build_app(self._settings, self._status, self._picture, stop)
-        runner = web.AppRunner(app, access_log=None, shutdown_timeout=_CLOSE_SECONDS)
+        runner = web.AppRunner(
+            app, access_log=None, keepalive_timeout=IDLE_SECONDS, shutdown_timeout=_CLOSE_SECONDS
+        )
         await runner.setup()
+        assert runner.server is not None
+        door = Door(runner.server)
+        server: asyncio.Server | None = None
         try:
-            if await self._bind(runner, stop):
-                await stop.wait()
+            server = await self._listen(door, stop)
+            await stop.wait()
         finally:
             self._address = None
+            if server is not None:
+                server.close()
             await runner.cleanup()
+            door.close()
 
-    async def _bind(self, runner: web.AppRunner, stop: asyncio.Event) -> bool:
-        """Listen, however often it takes; False if the page is to stop meanwhile."""
-        warned = False
+    async def _listen(self, door: Door, stop: asyncio.Event) -> asyncio.Server | None:
+        """Listen, however often it takes; None if the page is to stop meanwhile."""
+        level = logging.WARNING
+        loop = asyncio.get_running_loop()
         while not stop.is_set():
-            site = web.TCPSite(runner, self._settings.host, self._settings.port)
             try:
-                await site.start()
+                # asyncio accepts a whole backlog before the door sees one of it
+                server = await loop.create_server(
+                    door, self._settings.host, self._settings.port, backlog=MAX_CONNECTIONS
+                )
             except OSError as error:
-                level = logging.DEBUG if warned else logging.WARNING
-                warned = True
                 _log.log(
                     level,
                     "The live page can't listen on %s:%d: %s; set web.host and web.port. Trying again every %.0f s",
@@ -127,12 +139,12 @@ class WebPage:
                     error,
                     RETRY_SECONDS,
                 )
-                await site.stop()
+                level = logging.DEBUG
                 with contextlib.suppress(asyncio.TimeoutError):
                     await asyncio.wait_for(stop.wait(), RETRY_SECONDS)
                 continue
-            host, port = runner.addresses[0][:2]
+            host, port = server.sockets[0].getsockname()[:2]
             self._address = (host, port)
             _log.info("Live page on http://%s:%d/", f"[{host}]" if ":" in host else host, port)
-            return True
-        return False
+            return server
+        return None

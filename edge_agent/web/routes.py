@@ -13,14 +13,13 @@ from aiohttp import web
 
 from edge_agent.config import WebSettings
 from edge_agent.web.ask import Question
+from edge_agent.web.door import Guest
 from edge_agent.web.guard import Guard
 
 MAX_STREAMS = 4
 """Live pictures sent at once; a further viewer is told to come back."""
 _CALL_SECONDS = 2.0
 """Time that the service gets to say its status or hand over a picture."""
-_SEND_SECONDS = 10.0
-"""A viewer who takes no picture for this long is let go."""
 _FRAME_SECONDS = 0.2
 """Pause between two pictures."""
 _BOUNDARY = "frame"
@@ -73,20 +72,23 @@ class Routes:
         self._streams += 1
         try:
             await response.prepare(request)
-            with contextlib.suppress(ConnectionError, asyncio.TimeoutError):
-                await self._stream(response, self._picture)
+            # a viewer who takes no pictures is let go by the door
+            with contextlib.suppress(ConnectionError):
+                await self._stream(request, response, self._picture)
         finally:
             self._streams -= 1
         return response
 
-    async def _stream(self, response: web.StreamResponse, picture: Question[bytes | None]) -> None:
+    async def _stream(
+        self, request: web.Request, response: web.StreamResponse, picture: Question[bytes | None]
+    ) -> None:
         last: bytes | None = None
-        while not self._stop.is_set():
+        while not self._stop.is_set() and request.transport is not None:
             jpeg = await picture.ask()
             if jpeg is not None and jpeg is not last:
                 last = jpeg
                 head = f"--{_BOUNDARY}\r\nContent-Type: image/jpeg\r\nContent-Length: {len(jpeg)}\r\n\r\n"
-                await asyncio.wait_for(response.write(head.encode() + jpeg + b"\r\n"), _SEND_SECONDS)
+                await response.write(head.encode() + jpeg + b"\r\n")
             with contextlib.suppress(asyncio.TimeoutError):
                 await asyncio.wait_for(self._stop.wait(), _FRAME_SECONDS)
 
@@ -102,9 +104,12 @@ def build_app(
     guard = Guard(settings.host, routes.html)
 
     @web.middleware
-    async def check_host(
+    async def admit(
         request: web.Request, handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
     ) -> web.StreamResponse:
+        guest = request.transport.get_protocol() if request.transport is not None else None
+        if isinstance(guest, Guest):
+            guest.asked()
         if not guard.allows(request.headers.get("Host", "")):
             raise web.HTTPMisdirectedRequest(text="This is not the host you asked for.\n")
         return await handler(request)
@@ -112,7 +117,7 @@ def build_app(
     async def add_headers(_request: web.Request, response: web.StreamResponse) -> None:
         response.headers.update(guard.headers)
 
-    app = web.Application(middlewares=[check_host], client_max_size=1024)
+    app = web.Application(middlewares=[admit], client_max_size=1024)
     app.on_response_prepare.append(add_headers)
     app.router.add_get("/", routes.page)
     app.router.add_get("/api/status", routes.status)
