@@ -50,7 +50,7 @@ def run(options: argparse.Namespace) -> int:
         lines += models
         if any(line.status == "fail" for line in models):
             code = EXIT_CONFIG
-        lines += _devices(settings)
+        lines += _devices(settings, options.config)
     if not code and any(line.status == "fail" for line in lines):
         code = EXIT_FAILURE
     _print(lines, code, options.json)
@@ -71,7 +71,7 @@ def _models(settings: Settings) -> Iterator[CheckLine]:
     yield CheckLine("models", "ok", f"loaded: {networks.describe()}")
 
 
-def _devices(settings: Settings) -> Iterator[CheckLine]:
+def _devices(settings: Settings, config: Path | None) -> Iterator[CheckLine]:
     from edge_agent.agent import state_directory
     from edge_agent.camera.probe import probe as probe_camera
     from edge_agent.outputs.buzzer import probe as probe_buzzer
@@ -95,7 +95,7 @@ def _devices(settings: Settings) -> Iterator[CheckLine]:
         yield probe_broker(with_system_password(settings.mqtt), settings.device)
     else:
         yield CheckLine("broker", "ok", "MQTT is switched off in the configuration")
-    yield from _extras(settings)
+    yield from _extras(settings, config)
     yield from checks(
         state_directory(settings),
         clock_synced=clock_synced(),
@@ -103,7 +103,7 @@ def _devices(settings: Settings) -> Iterator[CheckLine]:
     )
 
 
-def _extras(settings: Settings) -> Iterator[CheckLine]:
+def _extras(settings: Settings, config: Path | None) -> Iterator[CheckLine]:
     from edge_agent.types import CheckLine
 
     if settings.web.enabled:
@@ -114,20 +114,25 @@ def _extras(settings: Settings) -> Iterator[CheckLine]:
         else:
             yield CheckLine("live page", "ok", f"{page.__name__} can be served on port {settings.web.port}")
     if settings.snapshots.enabled and settings.snapshots.directory is not None:
-        yield _snapshots(settings.snapshots.directory)
+        yield _snapshots(settings.snapshots.directory, config)
 
 
-def _snapshots(folder: Path) -> CheckLine:
+def _snapshots(folder: Path, config: Path | None) -> CheckLine:
+    from edge_agent.commands.unit import installed_unit
     from edge_agent.types import CheckLine
 
     hint = "give it to the service's user (which sees nothing below /home), or correct snapshots.directory"
+    unit = installed_unit(config)
     try:
-        place = folder.expanduser().absolute()
+        place = folder.expanduser().resolve()
         nearest = next(parent for parent in (place, *place.parents) if parent.exists())
+        complaint = unit.complaint(place) if unit is not None else None
     except OSError as error:
         return CheckLine("snapshots", "warn", f"{folder} can't be written: {error.strerror}", hint)
-    except RuntimeError as error:  # whose home it is, is not known
+    except RuntimeError as error:  # whose home it is, is not known, or a link leads back to itself
         return CheckLine("snapshots", "fail", f"{folder} can't be written: {error}", "write the whole path")
+    if complaint is not None:
+        return CheckLine("snapshots", "warn", *complaint)
     if os.access(nearest, os.W_OK):
         return CheckLine("snapshots", "ok", f"kept in {folder}")
     return CheckLine("snapshots", "warn", f"{folder} can't be written", hint)

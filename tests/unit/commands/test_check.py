@@ -5,12 +5,15 @@ from __future__ import annotations
 import errno
 import json
 import os
+import tempfile
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 import yaml
 
 from edge_agent.cli import main
+from edge_agent.commands.unit import installed_unit
 
 
 def snapshots(directory: str | Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
@@ -28,6 +31,122 @@ def snapshots(directory: str | Path, tmp_path: Path, capsys: pytest.CaptureFixtu
     lines = json.loads(capsys.readouterr().out)["checks"]
     found: dict[str, str] = next(line for line in lines if line["name"] == "snapshots")
     return found
+
+
+@pytest.fixture
+def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Installs edge-agent.service, as far as systemctl says; with other properties than it is shipped with."""
+
+    def install(**properties: str) -> None:
+        shown = {
+            "LoadState": "loaded",
+            "User": "nobody",
+            "StateDirectory": "edge-agent",
+            "ProtectSystem": "strict",
+            "ProtectHome": "yes",
+            "ReadWritePaths": "",
+            **properties,
+        }
+        text = "".join(f"{name}={value}\n" for name, value in shown.items())
+        tools = tmp_path / "bin"
+        tools.mkdir()
+        (tools / "systemctl").write_text(f"#!/bin/sh\necho \"$@\" >'{tools}/asked'\ncat <<'END'\n{text}END\n")
+        (tools / "systemctl").chmod(0o755)
+        monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+
+    return install
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody may write to."""
+    with tempfile.TemporaryDirectory() as name:
+        Path(name).chmod(0o777)
+        yield Path(name).resolve()
+
+
+def test_a_folder_that_the_unit_closes_is_a_warning_for_root_too(
+    unit: Callable[..., None], open_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit()
+    line = snapshots(open_folder / "snaps", tmp_path, capsys)
+    assert line["status"] == "warn"
+    assert f"edge-agent.service may not write to {open_folder}/snaps" in line["text"]
+    assert "below /var/lib/edge-agent" in line["hint"]
+    assert f"ReadWritePaths={open_folder}/snaps" in line["hint"]
+
+
+def test_a_link_out_of_the_state_leads_to_what_is_closed(
+    unit: Callable[..., None], open_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit(ReadWritePaths=str(tmp_path))
+    (tmp_path / "link").symlink_to(open_folder)
+    assert snapshots(tmp_path / "link", tmp_path, capsys)["status"] == "warn"
+
+
+@pytest.mark.parametrize("folder", ["/home/pi/snaps", "/root/snaps", "/run/user/1000/snaps"])
+def test_what_lies_below_home_can_not_be_opened(
+    unit: Callable[..., None], folder: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit(ReadWritePaths=folder)
+    line = snapshots(folder, tmp_path, capsys)
+    assert line["status"] == "warn" and "ProtectHome" in line["text"]
+    assert "below /var/lib/edge-agent" in line["hint"] and "ReadWritePaths" not in line["hint"]
+
+
+@pytest.mark.parametrize(
+    "properties",
+    [{"ReadWritePaths": "/srv -{folder}"}, {"ProtectSystem": "full"}, {"LoadState": "not-found", "User": ""}],
+    ids=["opened by a drop-in", "not closed", "not installed"],
+)
+def test_a_folder_that_the_unit_can_write_is_all_right(
+    unit: Callable[..., None],
+    open_folder: Path,
+    properties: dict[str, str],
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    unit(**{name: value.format(folder=open_folder) for name, value in properties.items()})
+    line = snapshots(open_folder / "snaps", tmp_path, capsys)
+    assert (line["status"], line["text"]) == ("ok", f"kept in {open_folder}/snaps")
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or Path("/var/lib/edge-agent").exists(), reason="not root, or installed")
+def test_what_systemd_makes_at_the_first_start_is_all_right(
+    unit: Callable[..., None], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit()
+    assert snapshots("/var/lib/edge-agent/snaps", tmp_path, capsys)["status"] == "ok"
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask for another user")
+def test_an_opened_folder_must_belong_to_the_services_user(
+    unit: Callable[..., None], open_folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit(ReadWritePaths=str(open_folder))
+    open_folder.chmod(0o755)
+    line = snapshots(open_folder / "snaps", tmp_path, capsys)
+    assert line["status"] == "warn"
+    assert f"{open_folder} can't be written by the user nobody" in line["text"]
+    assert f"install -d -o nobody {open_folder}/snaps" in line["hint"]
+
+
+@pytest.mark.parametrize(
+    ("config", "name"),
+    [
+        (None, "edge-agent.service"),
+        ("/etc/edge-agent/config.yaml", "edge-agent.service"),
+        ("/etc/edge-agent/back.yaml", "edge-agent@back.service"),
+        ("back.yaml", "edge-agent.service"),
+    ],
+)
+def test_an_instance_is_asked_for_by_its_name(
+    unit: Callable[..., None], config: str | None, name: str, tmp_path: Path
+) -> None:
+    unit()
+    found = installed_unit(Path(config) if config else None)
+    assert found is not None and found.name == name
+    assert (tmp_path / "bin/asked").read_text().split()[-1] == name
 
 
 def test_snapshots_in_a_closed_folder_are_a_warning(
