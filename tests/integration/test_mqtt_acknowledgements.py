@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from fake_broker import FakeBroker
 from mosquitto import Gate, Subscriber, wait_until
-from violations import make_notice
+from violations import JPEG, make_notice
 
 from edge_agent.outputs.mqtt.output import MqttOutput
 
@@ -85,3 +85,31 @@ def test_a_network_that_keeps_the_answers_back(watch: Subscriber, gate: Gate, mq
     gate.open()
     wait_until(lambda: output.stats().depth == 0, "delivered at last")
     assert [v["replayed"] for v in watch.violations()] == [False, *[True] * (len(watch.violations()) - 1)]
+
+
+@pytest.mark.parametrize("most", [1, 3])
+def test_no_more_is_on_its_way_than_the_broker_allows(
+    most: int, fake: Callable[..., FakeBroker], mqtt_output: Make
+) -> None:
+    """MQTT 5 lets a broker name a Receive Maximum, and throw out whoever exceeds it."""
+    broker = fake(receive_maximum=most)
+    output = mqtt_output(broker.port, protocol="5", outbox={"replay_rate": 1000}, snapshots=True)
+    for person in range(30):
+        output.handle(make_notice(person), JPEG)
+    wait_until(lambda: output.stats().committed == 60 and output.stats().depth == 0, "all are taken")
+    (conversation,) = broker.conversations
+    assert conversation.most_unanswered == most, "it was made use of, and not exceeded"
+    assert persons(conversation.bodies("/violation")) == list(range(30)), "in order"
+
+
+def test_a_broker_that_allows_much_gets_no_more_than_before(
+    fake: Callable[..., FakeBroker], mqtt_output: Make
+) -> None:
+    broker = fake(acknowledges=False, receive_maximum=1000)
+    output = mqtt_output(broker.port, protocol="5", outbox={"inflight": 4, "replay_rate": 1000})
+    for person in range(30):
+        output.handle(make_notice(person))
+    wait_until(lambda: broker.conversations and broker.conversations[0].bodies("/violation"), "events")
+    broker.acknowledges = True
+    wait_until(lambda: output.stats().committed == 30 and output.stats().depth == 0, "all are taken")
+    assert broker.conversations[0].most_unanswered <= 20

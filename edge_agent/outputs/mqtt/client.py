@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 import paho.mqtt.client as mqtt
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import MqttSettings
@@ -215,14 +216,15 @@ class Link:
     def _wire(self, session: _Session) -> None:
         client = session.client
         client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
-        # ours is the outbox's window; paho's leaves room for the retained states beside it. 20 is what
-        # mosquitto allows a client of MQTT 5 (its Receive Maximum); beyond, paho queues in order
+        # ours is the outbox's window; paho's leaves room for the retained states beside it. Beyond, or beyond what
+        # a broker of MQTT 5 allows, paho queues in order
         client.max_inflight_messages_set(max(20, self._settings.outbox.inflight + 8))
 
-        def on_connect(_c: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
+        def on_connect(_c: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, properties: Properties | None) -> None:
             if code.is_failure:
                 session.refusal = code
             elif not self._stopping.is_set():
+                client.limit_inflight(properties)
                 session.up = True
                 self._listener.on_up(session.number)
             session.answered.set()

@@ -11,6 +11,7 @@ from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
+from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import MqttSettings
@@ -40,6 +41,15 @@ class Client(mqtt.Client):
         May be called from any thread.
         """
         self._broken_off = True
+
+    def limit_inflight(self, properties: Properties | None) -> None:
+        """Keep to the Receive Maximum in the broker's CONNACK; call it in `on_connect`, before anything is sent.
+
+        paho reads it but does not mind it, and its own setter takes no number once there is a connection.
+        """
+        allowed = getattr(properties, "ReceiveMaximum", None)
+        if allowed:  # 0 would be no limit to paho, and is against the standard
+            self._max_inflight_messages = min(self._max_inflight_messages, allowed)
 
     def loop_misc(self) -> MQTTErrorCode:
         """What the network thread does in each round, at least once a second."""
