@@ -1,4 +1,4 @@
-"""Photos from disk, whatever their names: OpenCV's own reader crashes on one that is not UTF-8."""
+"""Photos from disk, whatever their names: OpenCV's own reader crashes on one that is not UTF-8. And their size."""
 
 from __future__ import annotations
 
@@ -28,3 +28,11 @@ def read(path: Path) -> NDArray[np.uint8]:
     if image is None:
         raise ConvertError(f"{path} cannot be decoded: it is no image, or a damaged one")
     return np.asarray(image, np.uint8)
+
+
+def scaled(crops: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Crops ``(n, side, side, 3)`` as ``(n, size, size, 3)``; the same array if they are of that size."""
+    if crops.shape[1] == size:
+        return crops
+    how = cv2.INTER_AREA if crops.shape[1] > size else cv2.INTER_LINEAR
+    return np.stack([np.asarray(cv2.resize(crop, (size, size), interpolation=how), np.uint8) for crop in crops])

@@ -12,7 +12,6 @@ from pathlib import Path
 from pickle import UnpicklingError
 from typing import Any
 
-import cv2
 import numpy as np
 import torch
 from numpy.typing import NDArray
@@ -22,6 +21,7 @@ from torch.nn import functional
 from convert.caffe import load_caffe
 from convert.errors import ConvertError
 from convert.gender.network import Classifier, GenderNet
+from convert.images import scaled
 
 _Weights = dict[str, NDArray[np.float32]]
 #: What FaceRes takes off blue, green and red.
@@ -148,13 +148,6 @@ class Teachers:
         with torch.no_grad():
             logits = [net(net.prepare(scaled(crops_rgb, net.size))).float() for net in self._nets]
             return torch.softmax(torch.stack(logits).mean(dim=0), dim=1)
-
-
-def scaled(crops: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
-    """Crops ``(n, side, side, 3)`` as ``(n, size, size, 3)``; the same array if they are of that size."""
-    if crops.shape[1] == size:
-        return crops
-    return np.stack([cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR) for crop in crops])
 
 
 def opened(path: Path) -> Classifier:

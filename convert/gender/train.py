@@ -24,7 +24,8 @@ from convert.gender.augment import Batch, plain_crops, training_batches
 from convert.gender.network import Classifier, GenderNet, load_imagenet
 from convert.gender.recognition import POINT, Lessons
 from convert.gender.records import Faces, Other, load_faces, other_faces
-from convert.gender.teacher import FaceNet, Teachers, load_faceres, opened, scaled
+from convert.gender.teacher import FaceNet, Teachers, load_faceres, opened
+from convert.images import scaled
 from convert.timed import REPORT_EVERY, History, Progress
 
 _log = logging.getLogger(__name__)
@@ -59,8 +60,8 @@ class Settings:
     are learnt from, too."""
     lessons: Path | None = None
     """Of ``describe-gender``: what face recognition makes of the photos, to learn from besides the labels."""
-    answers_share: float = 0.5
-    """What the lessons answer counts for so much, the label for the rest."""
+    answers_share: float = 0.55
+    """What the lessons answer counts for so much, times :meth:`Lessons.trust`; the label for the rest."""
     bfloat16: bool = False
     """Multiply in 16 bits in large networks and teachers: twice as fast on a processor that has units for it (AMX),
     slower on others. The network that ships is too narrow to gain by it."""
@@ -68,6 +69,7 @@ class Settings:
 
 class _Stream(IterableDataset):  # type: ignore[misc]  # torch is not followed by mypy
     def __init__(self, faces: Faces, size: int, batch: int, seed: int, others: Sequence[Other]) -> None:
+        self.faces = faces
         self._arguments = (faces, faces.split("train"), size, batch)
         self._seed = seed
         self._others = others
@@ -213,6 +215,7 @@ def _phase(
     batches = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=8, collate_fn=_untouched))
     losses = nn.CrossEntropyLoss(label_smoothing=settings.smoothing)
     total = settings.minutes * 60
+    shares = settings.answers_share * torch.from_numpy(lessons.trust(stream.faces)) if lessons else torch.zeros(0)
     state.net.train()
     saved = before = time.monotonic()
     recent: list[tuple[float, float]] = []
@@ -220,20 +223,22 @@ def _phase(
         batch: Batch = next(batches)
         for group in state.optimizer.param_groups:
             group["lr"] = settings.rate * _schedule(state.elapsed / total)
-        told, share = None, 0.0
-        if lessons is not None:
-            told, share = torch.from_numpy(lessons.answers[batch.face]), settings.answers_share
-        elif teachers:
+        told = None
+        if teachers:
             with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16):
-                told, share = teachers.tell(batch.crops), settings.teacher_share
+                told = teachers.tell(batch.crops)
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16 and settings.large):
             answers = state.net.all_heads(state.net.prepare(scaled(batch.crops, size)))
         sex, age, race, features = (answer.float() for answer in answers)
         target = torch.from_numpy(batch.sex)
         loss = losses(sex, target)
         if told is not None:
+            share = settings.teacher_share
             loss = share * functional.cross_entropy(sex, told) + (1 - share) * loss
         if lessons is not None:
+            said = functional.cross_entropy(sex, torch.from_numpy(lessons.answers[batch.face]), reduction="none")
+            label = functional.cross_entropy(sex, target, label_smoothing=settings.smoothing, reduction="none")
+            loss = torch.lerp(label, said, shares[torch.from_numpy(batch.face)]).mean()
             wanted = torch.from_numpy(lessons.points[batch.face])
             # One less the cosine: how far from where it should be.
             loss = loss + 1 - functional.cosine_similarity(state.point(features), wanted).mean()

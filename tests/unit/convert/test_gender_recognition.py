@@ -56,6 +56,18 @@ def test_answers_come_from_descriptions_and_not_from_the_photos_own_label(faces:
         assert low <= (told.argmax(axis=1) == more.sex).mean() <= high
 
 
+def test_an_answer_is_trusted_as_far_as_it_was_right_on_people_of_that_age(faces: Faces) -> None:
+    aged = replace(faces, age=np.arange(60) % 3)
+    told = np.where(aged.sex == 0, 0.9, 0.1)
+    told[aged.age == 1] = 0.9  # male, whoever it is
+    told[aged.age == 2] = 1 - told[aged.age == 2]  # always wrong
+    answered = np.stack((told, 1 - told), axis=1).astype(np.float32)
+    trusted = Lessons(np.zeros((60, POINT), np.float32), answered).trust(aged)
+    assert (trusted[aged.age == 0] == 1).all()
+    assert (trusted[aged.age == 1] < 0.5).all()
+    assert (trusted[aged.age == 2] == 0).all()
+
+
 def test_a_chip_has_the_eyes_where_dlib_wants_them() -> None:
     image = np.zeros((200, 200, 3), np.uint8)
     marks = np.array([(70, 80), (130, 80), (100, 115), (74, 145), (126, 145)], np.float32)
