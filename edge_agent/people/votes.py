@@ -7,6 +7,9 @@ from collections import deque
 from edge_agent.config import PeopleSettings
 from edge_agent.types import GenderScores, MaskScores, Verdict
 
+_UNANIMOUS = 0.95
+"""Share at which everybody agrees: looks vote with probabilities, of which the mean is never quite 1."""
+
 
 class MaskVotes:
     """The latest looks at one person's face, and the verdict they make.
@@ -45,6 +48,7 @@ class MaskVotes:
         self.sure = agreed and self.verdict is not Verdict.UNDECIDED
 
     def _judge(self, threshold: float) -> None:
+        threshold = min(threshold, _UNANIMOUS)
         total = mask = no_mask = incorrect = 0.0
         for scores, weight in self._looks:
             total += weight
@@ -63,7 +67,7 @@ class MaskVotes:
             own = max(no_mask, incorrect) / max(no_mask + incorrect, 1e-9)
             if not (self.verdict.is_violation and leader.is_violation) or own >= threshold:
                 self.verdict = leader
-        elif self.verdict is not Verdict.UNDECIDED and held < self._settings.release:
+        elif self.verdict is not Verdict.UNDECIDED and held < min(self._settings.release, threshold):
             self.verdict = Verdict.UNDECIDED
         # Quantised probabilities, and means of them, may sum to a little more than 1.
         self.confidence = min(

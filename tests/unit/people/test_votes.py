@@ -132,3 +132,15 @@ def test_gender_asks_for_few_and_good_pictures() -> None:
     gender.add(GenderScores(0.1, 0.9), 0.8)
     assert not gender.wants(1.0)
     assert gender.answer == ("female", pytest.approx(0.9))
+
+
+@pytest.mark.parametrize("release", [0.35, 0.97])
+def test_the_strictest_threshold_asks_for_agreement_and_not_for_the_impossible(release: float) -> None:
+    made = MaskVotes(PeopleSettings(threshold=1.0, release=release))
+    for _ in range(10):
+        made.add(MaskScores(0.0117, 0.9766, 0.0117), 1.0, 1.0)  # as sure as the shipped network ever is
+    assert made.verdict is Verdict.NO_MASK
+    made = MaskVotes(PeopleSettings(threshold=1.0, release=release))
+    for number in range(10):
+        made.add(MASKED if number == 1 else BARE, 1.0, 1.0)
+    assert made.verdict is Verdict.UNDECIDED
