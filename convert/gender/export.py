@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import nn
 
 from convert.caffe import export, from_torch, largest_difference
+from convert.calibration import temperature
 from convert.errors import ConvertError
 from convert.gender.augment import MARGINS, plain_crops
 from convert.gender.measure import male_scores, right_and_sure, threshold_for
@@ -91,10 +92,10 @@ def export_gender(weights: Path, faces: Faces, out: Path, *, wanted: float) -> E
     views = [{"masked": masked, "device": device} for masked in (False, True) for device in (False, True)]
     sex = np.tile(faces.sex[indices], len(views))
     crops = np.concatenate([plain_crops(faces, indices, INPUT_SIZE, **view) for view in views])
-    temperature = fit_temperature(_logits(net, crops), sex)
+    divisor = temperature(_logits(net, crops), sex)
     with torch.no_grad():
-        net.sex.weight.div_(temperature)
-        net.sex.bias.div_(temperature)
+        net.sex.weight.div_(divisor)
+        net.sex.bias.div_(divisor)
     shipped = nn.Sequential(net.body, net.pool, nn.Flatten(1), net.sex, nn.Softmax(1))
     out.mkdir(parents=True, exist_ok=True)
     prototxt, caffemodel = out / f"{NAME}.prototxt", out / f"{NAME}.caffemodel"
@@ -106,15 +107,7 @@ def export_gender(weights: Path, faces: Faces, out: Path, *, wanted: float) -> E
     classifier = GenderClassifier(prototxt, caffemodel, contract(), backend="cpu")
     scores = [male_scores(classifier, faces, indices, **view) for view in views]
     threshold = threshold_for(*right_and_sure(np.concatenate(scores), sex), wanted)
-    return Exported(prototxt, caffemodel, temperature, threshold, difference)
-
-
-def fit_temperature(logits: NDArray[np.float32], truth: NDArray[np.int64]) -> float:
-    """The divisor of the logits ``(n, 2)`` that makes the labels ``(n,)`` likeliest (Guo et al., ICML 2017)."""
-    margin = (logits[:, 0] - logits[:, 1]) * np.where(truth == 0, 1.0, -1.0)
-    candidates = np.geomspace(0.2, 5.0, 400)
-    losses = [float(np.logaddexp(0, -margin / value).mean()) for value in candidates]
-    return float(candidates[int(np.argmin(losses))])
+    return Exported(prototxt, caffemodel, divisor, threshold, difference)
 
 
 def _logits(net: GenderNet, crops: NDArray[np.uint8]) -> NDArray[np.float32]:

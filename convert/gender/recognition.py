@@ -25,7 +25,7 @@ from torch.nn import functional
 from convert.errors import ConvertError
 from convert.gender.augment import plain_crops
 from convert.gender.records import AGES, RACES, SEXES, Faces
-from convert.gender.teacher import FaceNet, load_faceres
+from convert.gender.teacher import FaceResNet, load_faceres
 from convert.progress import track
 
 _log = logging.getLogger(__name__)
@@ -178,7 +178,7 @@ def _voices(
 
 def _faceres(manifest: Path) -> Callable[[Faces], NDArray[np.float32]]:
     """Asks FaceRes for its last features, ``(n, 1024)``."""
-    net = FaceNet()
+    net = FaceResNet()
     load_faceres(net, manifest)
     net = net.eval().to(memory_format=torch.channels_last)
 

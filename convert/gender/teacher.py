@@ -30,7 +30,7 @@ _STRIDES = (1, 2, 1, 2, 1, 2, 1, 1, 1, 1, 1, 2, 1)
 _CHANNELS = (64, 128, 128, 256, 256, 512, 512, 512, 512, 512, 512, 1024, 1024)
 
 
-class FaceNet(Classifier):
+class FaceResNet(Classifier):
     """MobileNet (Howard et al., 2017), alpha 1.0, batch norm folded: FaceRes' body with our three heads.
 
     Input: ``(n, 3, 112, 112)`` float, BGR, less the mean. Any other side is taken, too.
@@ -69,7 +69,7 @@ class _Padded(nn.Module):  # type: ignore[misc]  # torch is not followed by mypy
         return functional.relu6(self.convolution(functional.pad(x, (before, 1, before, 1))))
 
 
-def load_faceres(net: FaceNet, manifest: Path) -> None:
+def load_faceres(net: FaceResNet, manifest: Path) -> None:
     """Start the body from FaceRes, as the npm package ``@vladmandic/human`` (MIT) carries it for TensorFlow.js.
 
     It was trained by A. Savchenko (HSE_FaceRec_tf, Apache-2.0) on VGGFace2, to tell people apart.
@@ -163,7 +163,7 @@ def opened(path: Path) -> Classifier:
     try:
         state = torch.load(path, weights_only=True)
         state = state.get("average", state)
-        large = FaceNet()
+        large = FaceResNet()
         other: Classifier = large if state.keys() == large.state_dict().keys() else GenderNet()
         other.load_state_dict(state)
     except (OSError, EOFError, AttributeError, TypeError, RuntimeError, UnpicklingError) as error:

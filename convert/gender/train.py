@@ -24,7 +24,7 @@ from convert.gender.augment import Batch, plain_crops, training_batches
 from convert.gender.network import Classifier, GenderNet, load_imagenet
 from convert.gender.recognition import POINT, Lessons
 from convert.gender.records import Faces, Other, load_faces, other_faces
-from convert.gender.teacher import FaceNet, Teachers, load_faceres, opened
+from convert.gender.teacher import FaceResNet, Teachers, load_faceres, opened
 from convert.images import scaled
 from convert.timed import REPORT_EVERY, History, Progress
 
@@ -53,7 +53,7 @@ class Settings:
     seed: int = 1
     threads: int = 1
     large: bool = False
-    """Train a teacher, :class:`FaceNet`, instead of the network that ships."""
+    """Train a teacher, :class:`FaceResNet`, instead of the network that ships."""
     teachers: tuple[Path, ...] = ()
     teacher_share: float = 0.7
     """What the teachers say counts for so much, the label for the rest. With teachers, faces without a label
@@ -120,12 +120,12 @@ class _State:
 
 def _built(weights: Path | None, *, large: bool) -> Classifier:
     """A network with the weights to start from in it."""
-    net: Classifier = FaceNet() if large else GenderNet()
+    net: Classifier = FaceResNet() if large else GenderNet()
     if weights is None:
         return net
     if weights.suffix == ".h5" and isinstance(net, GenderNet):
         load_imagenet(net, weights)
-    elif weights.suffix == ".json" and isinstance(net, FaceNet):
+    elif weights.suffix == ".json" and isinstance(net, FaceResNet):
         load_faceres(net, weights)
     else:
         before = opened(weights)

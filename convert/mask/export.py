@@ -11,34 +11,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from convert.calibration import temperature
 from convert.errors import ConvertError
 from convert.mask import graph, net
 from convert.mask.predict import KerasPredictor
 
 _log = logging.getLogger(__name__)
-
-
-def temperature(logits: NDArray[np.float32], labels: NDArray[np.int64]) -> float:
-    """The divisor of the logits under which the labels are likeliest (Guo et al., ICML 2017).
-
-    Found by golden section on its logarithm, where the loss has one minimum.
-    """
-
-    def loss(log_temperature: float) -> float:
-        scaled = logits.astype(np.float64) / np.exp(log_temperature)
-        scaled -= scaled.max(axis=1, keepdims=True)
-        chosen = scaled[np.arange(len(labels)), labels]
-        return float(np.mean(np.log(np.exp(scaled).sum(axis=1)) - chosen))
-
-    low, high = np.log(0.05), np.log(10.0)
-    ratio = (np.sqrt(5) - 1) / 2
-    for _ in range(60):
-        left, right = high - ratio * (high - low), low + ratio * (high - low)
-        if loss(left) < loss(right):
-            high = right
-        else:
-            low = left
-    return float(np.exp((low + high) / 2))
 
 
 def to_tflite(

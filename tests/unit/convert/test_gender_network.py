@@ -11,9 +11,10 @@ import pytest
 torch = pytest.importorskip("torch", reason="needs the training extra")
 h5py = pytest.importorskip("h5py", reason="needs the training extra")
 
+from convert.calibration import temperature  # noqa: E402
 from convert.errors import ConvertError  # noqa: E402  # after the check for the extra
 from convert.gender.evaluate import Condition, Report  # noqa: E402
-from convert.gender.export import export_gender, fit_temperature  # noqa: E402
+from convert.gender.export import export_gender  # noqa: E402
 from convert.gender.measure import row  # noqa: E402
 from convert.gender.network import GenderNet, as_input, load_imagenet  # noqa: E402
 from convert.gender.plots import draw  # noqa: E402
@@ -41,7 +42,7 @@ def test_temperature_undoes_overconfidence() -> None:
     truth = (rng.random(4000) > 1 / (1 + np.exp(-honest))).astype(np.int64)
     logits = np.stack([honest * 3, np.zeros(4000)], 1).astype(np.float32)
 
-    assert fit_temperature(logits, truth) == pytest.approx(3, rel=0.15)
+    assert temperature(logits, truth) == pytest.approx(3, rel=0.15)
 
 
 def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:

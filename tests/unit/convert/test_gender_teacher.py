@@ -19,7 +19,7 @@ from convert.errors import ConvertError  # noqa: E402
 from convert.gender.augment import UNKNOWN, training_batches  # noqa: E402
 from convert.gender.network import GenderNet  # noqa: E402
 from convert.gender.records import load_faces, other_faces  # noqa: E402
-from convert.gender.teacher import FaceNet, Teachers, load_faceres, opened  # noqa: E402
+from convert.gender.teacher import FaceResNet, Teachers, load_faceres, opened  # noqa: E402
 from convert.gender.train import Settings, train  # noqa: E402
 
 pytestmark = pytest.mark.convert
@@ -31,7 +31,7 @@ CROPS = np.random.default_rng(4).integers(0, 256, (3, 112, 112, 3), np.uint8)
 def large(tmp_path: Path) -> Path:
     torch.manual_seed(2)
     path = tmp_path / "large.pt"
-    torch.save(FaceNet().state_dict(), path)
+    torch.save(FaceResNet().state_dict(), path)
     return path
 
 
@@ -63,7 +63,7 @@ def write_tfjs(folder: Path) -> dict[str, np.ndarray]:
 
 def test_weights_for_tensorflow_js_are_read(tmp_path: Path) -> None:
     written = write_tfjs(tmp_path)
-    net = FaceNet()
+    net = FaceResNet()
     load_faceres(net, tmp_path / "faceres.json")
     state = net.state_dict()
     last = written["conv_pw_13/convolution/merged_input"]
@@ -98,7 +98,7 @@ def test_it_computes_what_tensorflow_does(tmp_path: Path, side: int) -> None:
         pytest.skip("needs the training extra")
     written = {name: array.astype(np.float32) for name, array in write_tfjs(tmp_path).items()}
     image = np.random.default_rng(side).normal(0, 50, (1, side, side, 3)).astype(np.float32)
-    net = FaceNet()
+    net = FaceResNet()
     load_faceres(net, tmp_path / "faceres.json")
     np.savez(tmp_path / "in.npz", image=image, **written)
     # In a process of its own: how many threads TensorFlow has can be said only before it computes.
@@ -120,7 +120,7 @@ def test_what_is_not_faceres_is_refused(tmp_path: Path, damage: str) -> None:
     else:
         manifest.write_text(manifest.read_text().replace("[3, 3, 3, 32]", "[3, 3, 32, 3]"))
     with pytest.raises(ConvertError, match=r"faceres\.json"):
-        load_faceres(FaceNet(), manifest)
+        load_faceres(FaceResNet(), manifest)
 
 
 def test_teachers_of_different_sizes_answer_as_one(large: Path) -> None:
@@ -133,7 +133,7 @@ def test_teachers_of_different_sizes_answer_as_one(large: Path) -> None:
 
 def test_a_file_tells_which_network_it_holds(large: Path, tmp_path: Path) -> None:
     torch.save(GenderNet().state_dict(), tmp_path / "small.pt")
-    assert isinstance(opened(large), FaceNet)
+    assert isinstance(opened(large), FaceResNet)
     assert isinstance(opened(tmp_path / "small.pt"), GenderNet)
     assert isinstance(opened(SHIPPED), GenderNet)
     (tmp_path / "none.pt").write_bytes(b"nothing")
@@ -167,7 +167,7 @@ def test_a_large_network_is_trained_and_teaches(
     write_gender_dataset(tmp_path, 24)
     cache, short = tmp_path / "cache", {"minutes": 0.05, "batch": 4, "small_part": 0.0}
     teacher = train(tmp_path, cache, large, tmp_path / "large", Settings(large=True, **short))
-    assert isinstance(opened(teacher), FaceNet)
+    assert isinstance(opened(teacher), FaceResNet)
     taught = Settings(teachers=(teacher, SHIPPED), **short)
     assert isinstance(opened(train(tmp_path, cache, SHIPPED, tmp_path / "small", taught)), GenderNet)
     with pytest.raises(ConvertError, match="see --large"):
