@@ -14,8 +14,10 @@
 #   WHEEL                   install this edge_agent-*.whl, what it depends on from PyPI
 #   --wheelhouse DIR        install from the wheels in DIR, without network    [wheels/ beside this script, if there]
 #   --source DIR            install from a checkout, its dependencies from PyPI        [the checkout of this script]
-#   --extras A,B            optional parts: pi, jetson, web                            [pi on a Pi, jetson on a Jetson]
+#   --extras +A,B           optional parts (pi, jetson, web) besides those installed, or the first time those of the board
+#   --extras A,B            these and no others
 #                           left out: those of the wheelhouse and those installed before
+#                                                                                      [pi on a Pi, jetson on a Jetson]
 #   --python FILE           the Python to use, 3.10 or later                                              [python3]
 #   --system-site-packages  let the venv see the system's Python packages: for picamera2, python3-lgpio or the
 #                           system's OpenCV; kept at an upgrade
@@ -63,6 +65,7 @@ done
 preconditions() {
   [ -n "$DRY" ] || [ "$(id -u)" = 0 ] || die "run it as root: sudo $0 $ACTION"
   [[ $READY =~ ^[1-9][0-9]*$ ]] || die "--ready needs a whole number of seconds"
+  case ${EXTRAS#+} in *+*) die "--extras: one + before the whole list" ;; esac
   command -v systemctl >/dev/null || die "no systemd here"
   [ "$ACTION" != rollback ] || return 0
   command -v "$PYTHON" >/dev/null || die "$PYTHON not found: install Python 3.10 or later, or name one with --python"
@@ -102,11 +105,25 @@ assets_of() { compgen -G "$1/lib/python3*/site-packages/edge_agent/assets" | hea
 is_dir() { [ -n "$1" ] && [ -d "$1" ]; }
 version_of() { "$1/bin/python" -I -c 'from importlib.metadata import version; print(version("edge-agent"))'; }
 
-wanted_extras() {   # in alphabetical order, with commas
-  if [ "$EXTRAS" != auto ]; then echo "$EXTRAS"
-  elif [ -e "$OLD/extras" ] || [ -e "${WHEELHOUSE:-/nowhere}/extras" ]; then
+one_a_line() { tr -s ',[:space:]' '\n' | sed '/^$/d' | sort -u; }
+usual_extras() {
+  if [ -e "$OLD/extras" ] || [ -e "${WHEELHOUSE:-/nowhere}/extras" ]; then
     cat "$OLD/extras" ${WHEELHOUSE:+"$WHEELHOUSE/extras"} 2>/dev/null || true
-  else board_extras; fi | tr -s ',[:space:]' '\n' | sed '/^$/d' | sort -u | paste -sd,
+  else board_extras; fi | one_a_line
+}
+wanted_extras() {   # in alphabetical order, with commas
+  case $EXTRAS in
+    auto) usual_extras ;;
+    +*) usual_extras; printf '%s\n' "${EXTRAS#+}" ;;
+    *) printf '%s\n' "$EXTRAS" ;;
+  esac | one_a_line | paste -sd,
+}
+warn_of_dropped_extras() {   # without its board's own the service is READY all the same, and its buzzer dead
+  local dropped
+  case $EXTRAS in auto | +*) return ;; esac
+  dropped=$(comm -23 <(usual_extras) <(printf '%s\n' "$EXTRAS" | one_a_line) | paste -sd,)
+  [ -z "$dropped" ] ||
+    printf '%s\n' "install: warning: without $dropped: --extras names all there shall be, unless it begins with a +" >&2
 }
 
 system_opencv_has_cuda() {
@@ -121,6 +138,7 @@ build_venv() {   # sets NEW: a new venv, or the old one when it was made from th
   id=$(date -u +%Y%m%dT%H%M%SZ)-$$
   NEW=$PREFIX/venvs/$id
   extras=$(wanted_extras)
+  warn_of_dropped_extras
   [ ! -d "$OLD" ] || ! grep -qi 'include-system-site-packages = true' "$OLD/pyvenv.cfg" || SYSTEM_SITE=1
   [ -z "$WHEELHOUSE" ] || option=(--no-index --find-links "$WHEELHOUSE")
   if [ -n "$WHEEL" ]; then

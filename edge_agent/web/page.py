@@ -20,7 +20,8 @@ try:
 except ImportError as error:
     raise ConfigError(
         f"web.enabled is true, but the live page's package can't be loaded ({error}): "
-        "install it with `pip install 'edge-agent[web]'`, or set web.enabled to false"
+        "install it with `pip install 'edge-agent[web]'` (on a device: `install.sh upgrade --extras +web`), "
+        "or set web.enabled to false"
     ) from error
 
 _log = logging.getLogger(__name__)

@@ -113,6 +113,7 @@ def test_a_wheel_by_its_name_takes_its_dependencies_from_the_index(tmp_path: Pat
         (["--python", "/nowhere/python3"], "not found"),
         (["--ready", "soon"], "whole number"),
         (["--wheelhouse"], "needs a value"),
+        (["--extras", "pi,+web"], "one + before the whole list"),
         (["--colour"], "unknown argument"),
         (["upgrade", "--source", str(ROOT)], "nothing to upgrade"),
         (["rollback"], "no version before"),

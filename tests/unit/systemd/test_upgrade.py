@@ -98,7 +98,7 @@ class Box:
         (self.root / "bin" / name).write_text(text)
         (self.root / "bin" / name).chmod(0o755)
 
-    def start(self, *arguments: str, umask: int = 0o022) -> subprocess.Popen[str]:
+    def start(self, *arguments: str, umask: int = 0o022, stderr: int = subprocess.STDOUT) -> subprocess.Popen[str]:
         environ = {
             **os.environ,
             "PATH": f"{self.root}/bin:{os.environ['PATH']}",
@@ -108,7 +108,7 @@ class Box:
         return subprocess.Popen(
             ["bash", str(self.script), *arguments, "--wheelhouse", str(self.root / "wheels"), "--python", "python"],
             stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            stderr=stderr,
             text=True,
             env=environ,
             umask=umask,
@@ -356,6 +356,53 @@ def test_extras_last_over_an_upgrade(tmp_path: Path) -> None:
     box.wheel("5")
     assert box.run("upgrade")[0] == 0
     assert box.pip().endswith("-5-py3-none-any.whl")
+
+
+WARNING = "without pi: --extras names all"
+
+
+def test_an_extra_can_be_added_to_what_is_installed(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    (box.root / "cpuinfo").write_text("Hardware\t: BCM2711\n")
+    box.wheel("1")
+    assert box.run()[0] == 0
+    assert box.pip().endswith("[pi]")
+    code, said = box.run("upgrade", "--extras", "+web")
+    assert code == 0, said
+    assert box.pip().endswith("[pi,web]")
+    assert "warning" not in said
+    box.wheel("2")
+    assert box.run("upgrade")[0] == 0
+    assert box.pip().endswith("-2-py3-none-any.whl[pi,web]")
+
+
+def test_an_extra_can_be_added_to_the_boards_own_at_the_first_installation(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    (box.root / "cpuinfo").write_text("Hardware\t: BCM2711\n")
+    box.wheel("1")
+    code, said = box.run("--extras", "+web, demo")
+    assert code == 0, said
+    assert box.pip().endswith("[demo,pi,web]")
+
+
+def test_a_list_of_extras_is_the_whole_list_and_what_it_drops_is_said(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    (box.root / "cpuinfo").write_text("Hardware\t: BCM2711\n")
+    box.wheel("1")
+    assert WARNING not in box.run("--extras", "web,pi")[1]
+    process = box.start("upgrade", "--extras", "web", stderr=subprocess.PIPE)
+    _, complaints = process.communicate(timeout=60)
+    assert process.returncode == 0, complaints
+    assert box.pip().endswith("[web]")
+    assert WARNING in complaints
+    assert WARNING not in box.run("upgrade", "--extras", "web")[1]
+
+
+def test_a_list_without_the_boards_own_extra_is_said_at_the_first_installation_too(tmp_path: Path) -> None:
+    box = Box(tmp_path)
+    (box.root / "cpuinfo").write_text("Hardware\t: BCM2711\n")
+    box.wheel("1")
+    assert WARNING in box.run("--extras", "")[1]
 
 
 def test_an_opencv_with_cuda_is_not_hidden_by_the_wheel(tmp_path: Path) -> None:
