@@ -45,6 +45,11 @@ run find /etc/systemd/system -maxdepth 1 -name 'edge-agent@*.service.d' -exec rm
 run systemctl daemon-reload
 run systemctl reset-failed 'edge-agent*' 2>/dev/null || true
 
+remove_state() {
+  # may be a mount of its own, which can be emptied, not removed
+  if mountpoint -q /var/lib/edge-agent; then run find /var/lib/edge-agent -mindepth 1 -delete
+  else run rm -rf /var/lib/edge-agent; fi
+}
 OWN_GPIO=''
 [ ! -e /opt/edge-agent/created-group-gpio ] || OWN_GPIO=1
 run rm -rf /opt/edge-agent /usr/local/bin/edge-agent /run/edge-agent \
@@ -52,7 +57,7 @@ run rm -rf /opt/edge-agent /usr/local/bin/edge-agent /run/edge-agent \
 [ ! -S /run/udev/control ] || run udevadm control --reload
 [ -n "$KEEP_CONFIG" ] || run rm -rf /etc/edge-agent
 if [ -z "$KEEP_STATE" ]; then
-  run rm -rf /var/lib/edge-agent
+  remove_state || say "not all in /var/lib/edge-agent could be removed" >&2
   if getent passwd edge-agent >/dev/null; then run userdel edge-agent; fi
   if getent group edge-agent >/dev/null; then run groupdel edge-agent; fi
 fi
