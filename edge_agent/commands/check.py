@@ -110,7 +110,8 @@ def _extras(settings: Settings, config: Path | None) -> Iterator[CheckLine]:
         try:
             from edge_agent.web import page
         except ConfigError as error:
-            yield CheckLine("live page", "fail", str(error), "`install.sh upgrade --extras +web`, or pip install 'edge-agent[web]'")
+            hint = "`install.sh upgrade --extras +web`, or without the installer pip install 'edge-agent[web]'"
+            yield CheckLine("live page", "fail", str(error), hint)
         else:
             yield CheckLine("live page", "ok", f"{page.__name__} can be served on port {settings.web.port}")
     if settings.snapshots.enabled and settings.snapshots.directory is not None:
