@@ -1,4 +1,4 @@
-"""A broker that keeps to the letter of MQTT and still does not do what one hopes for."""
+"""Brokers that do not do what one hopes for: one keeps to the letter of MQTT, the other to nothing."""
 
 from __future__ import annotations
 
@@ -109,6 +109,37 @@ class FakeBroker:
         properties = b"" if self._receive_maximum is None else b"\x21" + self._receive_maximum.to_bytes(2, "big")
         body = b"\x00\x00" + bytes([len(properties)]) + properties
         return bytes([0x20, len(body)]) + body
+
+
+class Liar:
+    """Listens like a broker and answers every connection with the same bytes."""
+
+    def __init__(self, answer: bytes) -> None:
+        self._answer = answer
+        self._listener = socket.create_server((LOOPBACK, 0))
+        self.port: int = self._listener.getsockname()[1]
+        self.connections = 0
+        self._kept: list[socket.socket] = []
+        threading.Thread(target=self._run, daemon=True).start()
+
+    def _run(self) -> None:
+        while True:
+            try:
+                peer, _ = self._listener.accept()
+            except OSError:
+                return
+            peer.recv(4096)
+            if self._answer:
+                peer.sendall(self._answer)
+                self._kept.append(peer)  # stays open: the client has to notice by itself
+            else:
+                peer.close()
+            self.connections += 1
+
+    def close(self) -> None:
+        self._listener.close()
+        for peer in self._kept:
+            peer.close()
 
 
 def _take_packet(buffer: bytearray) -> tuple[int, bytes] | None:

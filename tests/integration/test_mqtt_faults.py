@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import gc
 import os
-import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from fake_broker import Liar
 from mosquitto import LOOPBACK, Gate, Mosquitto, Subscriber, wait_until
 from violations import make_notice
 
@@ -35,37 +35,6 @@ NONSENSE = {
     "a web server": b"HTTP/1.1 400 Bad Request\r\n\r\n",
     "nothing, and the end": b"",
 }
-
-
-class Liar:
-    """Listens like a broker and answers every connection with the same bytes."""
-
-    def __init__(self, answer: bytes) -> None:
-        self._answer = answer
-        self._listener = socket.create_server((LOOPBACK, 0))
-        self.port: int = self._listener.getsockname()[1]
-        self.connections = 0
-        self._kept: list[socket.socket] = []
-        threading.Thread(target=self._run, daemon=True).start()
-
-    def _run(self) -> None:
-        while True:
-            try:
-                peer, _ = self._listener.accept()
-            except OSError:
-                return
-            peer.recv(4096)
-            if self._answer:
-                peer.sendall(self._answer)
-                self._kept.append(peer)  # stays open: the client has to notice by itself
-            else:
-                peer.close()
-            self.connections += 1
-
-    def close(self) -> None:
-        self._listener.close()
-        for peer in self._kept:
-            peer.close()
 
 
 @pytest.fixture(params=list(NONSENSE))

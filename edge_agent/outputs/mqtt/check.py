@@ -13,7 +13,15 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import DeviceSettings, MqttSettings
 from edge_agent.errors import ConfigError, EdgeAgentError
-from edge_agent.outputs.mqtt.factory import Trouble, build_client, client_id, explain_error, explain_refusal
+from edge_agent.outputs.mqtt.factory import (
+    Trouble,
+    build_client,
+    client_id,
+    explain_error,
+    explain_oversize,
+    explain_refusal,
+)
+from edge_agent.outputs.mqtt.paho_client import Client
 from edge_agent.outputs.mqtt.topics import Topics
 from edge_agent.types import CheckLine
 
@@ -32,13 +40,16 @@ _GONE = Trouble("the broker closed the connection", "look into its log")
 class _Talk:
     """One connection whose every step is waited for."""
 
-    def __init__(self, client: mqtt.Client, timeout: float) -> None:
+    def __init__(self, client: Client, timeout: float) -> None:
         self._client = client
         self._timeout = timeout
         self._answers: dict[int, list[ReasonCode]] = {}
+        self._over = False
         self._news = threading.Condition()
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
+        client.on_unsubscribe = self._on_subscribe
+        client.on_end = self._on_end
 
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> ReasonCode:
         """Publish with QoS 1 and return the broker's answer. Raises `BrokerError` if none comes."""
@@ -46,24 +57,34 @@ class _Talk:
 
     def subscribe(self, topics: tuple[str, ...]) -> list[ReasonCode]:
         """Subscribe and return the broker's answer to each topic. Raises `BrokerError` if none comes."""
-        _, mid = self._client.subscribe([(topic, 1) for topic in topics])
-        if mid is None:
-            raise BrokerError(_GONE)
-        return self._answer(mid)
+        return self._answer(self._client.subscribe([(topic, 1) for topic in topics])[1])
 
-    def _answer(self, mid: int) -> list[ReasonCode]:
+    def unsubscribe(self, topics: tuple[str, ...]) -> None:
+        """End subscriptions; what is retained there has come by then. Raises `BrokerError` if no answer comes."""
+        self._answer(self._client.unsubscribe(list(topics))[1])
+
+    def _answer(self, mid: int | None) -> list[ReasonCode]:
+        """The answer to a message; `mid`: None if the connection was gone when it was to be sent."""
         with self._news:
-            if not self._news.wait_for(lambda: mid in self._answers, self._timeout):
-                raise BrokerError(
-                    Trouble(f"the broker gave no answer within {self._timeout:g} s", "look into its log")
-                )
-            return self._answers.pop(mid)
+            self._news.wait_for(lambda: mid is None or mid in self._answers or self._over, self._timeout)
+            if mid in self._answers:
+                return self._answers.pop(mid)
+            if self._client.oversize is not None:
+                raise BrokerError(explain_oversize(self._client.oversize))
+            if mid is None or self._over:
+                raise BrokerError(_GONE)
+            raise BrokerError(Trouble(f"the broker gave no answer within {self._timeout:g} s", "look into its log"))
 
     def _on_publish(self, _c: mqtt.Client, _u: Any, mid: int, code: ReasonCode, _p: Any) -> None:
         self._note(mid, [code])
 
     def _on_subscribe(self, _c: mqtt.Client, _u: Any, mid: int, codes: list[ReasonCode], _p: Any) -> None:
         self._note(mid, codes)
+
+    def _on_end(self) -> None:
+        with self._news:
+            self._over = True
+            self._news.notify_all()
 
     def _note(self, mid: int, codes: list[ReasonCode]) -> None:
         with self._news:
@@ -92,7 +113,7 @@ def _talk(settings: MqttSettings, device: DeviceSettings, *, protocol: str | Non
     client.on_connect = on_connect
     client.on_disconnect = lambda *_: answered.set()
     try:
-        client.connect(settings.host, settings.port, keepalive=settings.keepalive)
+        client.dial(settings.host, settings.port, settings.keepalive)
     except (OSError, ValueError) as error:
         raise BrokerError(explain_error(error, settings)) from None
     client.loop_start()
@@ -126,6 +147,7 @@ def probe(settings: MqttSettings, device: DeviceSettings) -> CheckLine:
                 for topic, code in zip(topics.commands(), talk.subscribe(topics.commands()), strict=False)
                 if code.is_failure
             ]
+            talk.unsubscribe(topics.commands())  # until then: a retained message the service could not bear
             writable = _may_write(talk, topics) if settings.protocol == "5" else None
         if settings.protocol != "5":
             writable = _ask_in_version_5(settings, device, topics)

@@ -15,7 +15,14 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import MqttSettings
 from edge_agent.errors import ConfigError
-from edge_agent.outputs.mqtt.factory import Client, build_client, explain_error, explain_refusal, is_lasting
+from edge_agent.outputs.mqtt.factory import (
+    build_client,
+    explain_error,
+    explain_oversize,
+    explain_refusal,
+    is_lasting,
+)
+from edge_agent.outputs.mqtt.paho_client import Client
 
 _LOG = logging.getLogger(__name__)
 
@@ -180,7 +187,7 @@ class Link:
         self._wire(session)
         self._session = session
         try:
-            client.connect(settings.host, settings.port, keepalive=settings.keepalive)
+            client.dial(settings.host, settings.port, settings.keepalive)
             client.loop_start()
             return self._see_through(session)
         except (OSError, ValueError) as error:
@@ -203,10 +210,14 @@ class Link:
             return _End(str(explain_error(ConnectionResetError(), settings)))
         began = time.monotonic()
         _LOG.info("MQTT: connected to %s:%d", settings.host, settings.port)
-        self._logged = None
         session.closed.wait()
         lasted = time.monotonic() - began
+        if lasted >= STABLE_AFTER:
+            self._logged = None
         self._listener.on_down(session.number)
+        oversize = session.client.oversize
+        if oversize is not None:  # it may be retained: whoever hurries back is sent it again
+            return _End(str(explain_oversize(oversize)), slow=True)
         reason = session.farewell or "the connection to the broker was lost"
         self._short = self._short + 1 if lasted < STABLE_AFTER else 0
         if self._short >= _SUSPICIOUS:

@@ -2,71 +2,22 @@
 
 from __future__ import annotations
 
-import logging
 import socket
 import ssl
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import paho.mqtt.client as mqtt
-from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode
-from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import MqttSettings
 from edge_agent.errors import ConfigError
 from edge_agent.outputs.mqtt import credentials
-
-_LOG = logging.getLogger(__name__)
+from edge_agent.outputs.mqtt.paho_client import Client, Oversize
 
 
 def client_id(settings: MqttSettings, device_id: str) -> str:
     """The configured client id, or one made from the device id; two clients of one id throw each other out."""
     return settings.client_id or f"edge_agent_{device_id}"
-
-
-class Client(mqtt.Client):
-    """paho's client, with word of the end of its network thread, whatever ends it."""
-
-    on_end: Callable[[], None] | None = None
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **kwargs)
-        self._broken_off = False
-
-    def break_off(self) -> None:
-        """End the connection within a second and without a goodbye, so that the broker tells the will.
-
-        May be called from any thread.
-        """
-        self._broken_off = True
-
-    def limit_inflight(self, properties: Properties | None) -> None:
-        """Keep to the Receive Maximum in the broker's CONNACK; call it in `on_connect`, before anything is sent.
-
-        paho reads it but does not mind it, and its own setter takes no number once there is a connection.
-        """
-        allowed = getattr(properties, "ReceiveMaximum", None)
-        if allowed:  # 0 would be no limit to paho, and is against the standard
-            self._max_inflight_messages = min(self._max_inflight_messages, allowed)
-
-    def loop_misc(self) -> MQTTErrorCode:
-        """What the network thread does in each round, at least once a second."""
-        if self._broken_off:
-            self._sock_close()
-        return super().loop_misc()
-
-    def loop_forever(self, *args: Any, **kwargs: Any) -> MQTTErrorCode:
-        """What `loop_start` runs in its thread: a packet that paho can't read would end it without a word."""
-        try:
-            return super().loop_forever(*args, **kwargs)
-        except Exception:
-            _LOG.exception("MQTT: the broker sent what can't be understood")
-            return MQTTErrorCode.MQTT_ERR_PROTOCOL
-        finally:
-            if self.on_end is not None:
-                self.on_end()
 
 
 def build_client(settings: MqttSettings, identity: str, *, protocol: str | None = None) -> Client:
@@ -79,8 +30,7 @@ def build_client(settings: MqttSettings, identity: str, *, protocol: str | None 
     """
     version = mqtt.MQTTv5 if (protocol or settings.protocol) == "5" else mqtt.MQTTv311
     client = Client(
-        CallbackAPIVersion.VERSION2,
-        client_id=identity,
+        identity,
         # MQTT 5 says it at connect instead (clean_start), where paho's default is the same for a first connect
         clean_session=None if version == mqtt.MQTTv5 else True,
         protocol=version,
@@ -169,6 +119,17 @@ def explain_error(error: Exception, settings: MqttSettings) -> Trouble:
             "does it expect TLS (mqtt.tls.enabled), or WebSockets (mqtt.transport)?",
         )
     return Trouble(f"no connection to {where} ({error})", "check mqtt.host, mqtt.port and the network")
+
+
+def explain_oversize(packet: Oversize) -> Trouble:
+    """Why this side ended the connection."""
+    size = f"{packet.length / 1e6:.0f} MB" if packet.length >= 1_000_000 else f"{packet.length / 1e3:.0f} kB"
+    if packet.topic is None:
+        return Trouble(f"the broker sent a packet of {size}", "look into its log")
+    what = f"the broker sent {size} on {packet.topic}, where only short commands belong"
+    if packet.retained:
+        return Trouble(what, f"remove it there with mosquitto_pub -t '{packet.topic}' -r -n")
+    return Trouble(what, "find out who does that")
 
 
 _REFUSALS = {
