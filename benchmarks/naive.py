@@ -14,9 +14,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.ancestor import levi_hassner, mobilenet
+from benchmarks.ancestor import mobilenet
 from edge_agent.types import Image
-from edge_agent.vision.store import ModelStore
+from edge_agent.vision.store import ModelStore, bundled_directory
 
 Backend = Literal["keras", "tflite"]
 
@@ -45,8 +45,11 @@ class NaivePipeline:
         self._faces = cv2.dnn.readNetFromCaffe(*map(str, res10))
         weights = scratch / "gender.caffemodel"
         if not weights.exists():
+            from convert.gender import levi_hassner  # only then: it is no part of the ancestor's start
+
             levi_hassner.write_weights(weights)
-        self._gender = cv2.dnn.readNetFromCaffe(str(levi_hassner.PROTOTXT), str(weights))
+        structure = bundled_directory() / "levi_hassner.prototxt"
+        self._gender = cv2.dnn.readNetFromCaffe(str(structure), str(weights))
         self._mask = mask_net(backend, scratch)
 
     def process(self, frame: Image) -> int:
@@ -67,8 +70,7 @@ class NaivePipeline:
         faces = [cv2.resize(cv2.cvtColor(crop, cv2.COLOR_BGR2RGB), (mobilenet.SIZE,) * 2) for crop in crops]
         self._mask(np.asarray(faces, np.float32) / 127.5 - 1)
         for crop in crops:
-            size = (levi_hassner.SIZE, levi_hassner.SIZE)
-            self._gender.setInput(cv2.dnn.blobFromImage(crop, 1.0, size, _GENDER_MEAN))
+            self._gender.setInput(cv2.dnn.blobFromImage(crop, 1.0, (227, 227), _GENDER_MEAN))
             self._gender.forward()
         return len(crops)
 
@@ -79,8 +81,8 @@ def res10_files() -> tuple[Path, Path]:
     Raises:
         ModelError: the weights are not there; the message has the command that fetches them.
     """
-    weights = ModelStore().paths("res10", ".prototxt", ".caffemodel")[1]
-    return levi_hassner.PROTOTXT.with_name("res10.prototxt"), weights
+    structure, weights = ModelStore().paths("res10", ".prototxt", ".caffemodel")
+    return structure, weights
 
 
 def mask_net(backend: Backend, scratch: Path) -> MaskNet:

@@ -18,9 +18,10 @@ import numpy as np
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.ancestor import levi_hassner, mobilenet
+from benchmarks.ancestor import mobilenet
 from benchmarks.naive import backends, mask_net, res10_files
 from benchmarks.startup import CLIP
+from convert.gender import levi_hassner
 from edge_agent.config import FaceSettings
 from edge_agent.errors import EdgeAgentError
 from edge_agent.types import Image
@@ -102,21 +103,18 @@ def compare(rounds: int) -> list[Comparison]:
             times = in_turn(lambda: mask.classify(frame, box), lambda net=net: net(face), rounds)  # type: ignore[misc]
             goal = 1 / 30 if backend == "keras" else None
             found.append(Comparison("mask_detector", f"MobileNetV2 224 float, {backend}", goal, *times))
-        times = in_turn(lambda: detector.detect(frame), find, rounds)
-        found.append(Comparison("edge_face at its default size", "res10 at 300×300", 0.25, *times))
-        weights = Path(folder) / "gender.caffemodel"
-        if not weights.exists():
-            levi_hassner.write_weights(weights)
-        old = cv2.dnn.readNetFromCaffe(str(levi_hassner.PROTOTXT), str(weights))
-        x1, y1, x2, y2 = (int(side) for side in box)
-        crop = frame[y1:y2, x1:x2]
+    times = in_turn(lambda: detector.detect(frame), find, rounds)
+    found.append(Comparison("edge_face at its default size", "res10 at 300×300", 0.25, *times))
+    old = levi_hassner.network()
+    x1, y1, x2, y2 = (int(side) for side in box)
+    crop = frame[y1:y2, x1:x2]
 
-        def guess() -> None:
-            old.setInput(cv2.dnn.blobFromImage(crop, 1.0, (levi_hassner.SIZE, levi_hassner.SIZE)))
-            old.forward()
+    def guess() -> None:
+        old.setInput(cv2.dnn.blobFromImage(crop, 1.0, (levi_hassner.SIZE, levi_hassner.SIZE)))
+        old.forward()
 
-        times = in_turn(lambda: gender.classify(frame, box), guess, rounds)
-        found.append(Comparison("gender_net", "Levi and Hassner's", 0.2, *times))
+    times = in_turn(lambda: gender.classify(frame, box), guess, rounds)
+    found.append(Comparison("gender_net", "Levi and Hassner's", 0.2, *times))
     return found
 
 

@@ -9,7 +9,9 @@ from pickle import UnpicklingError
 
 import torch
 
-from convert.caffe import export, from_torch, largest_difference
+from convert.caffe.check import largest_difference
+from convert.caffe.from_torch import from_torch
+from convert.caffe.graph import export
 from convert.errors import ConvertError
 from convert.faces.network import STRIDES, FaceNet, RawInput
 from edge_agent.vision.faces.edge_face import OUTPUT

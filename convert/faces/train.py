@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch.utils.data import DataLoader, IterableDataset
 
-from convert.caffe import load_caffe, settle
+from convert.caffe.to_torch import load_caffe, settle
 from convert.errors import ConvertError
 from convert.faces.canvases import SIZES, CanvasMaker
 from convert.faces.loss import LOSSES, Targets, loss

@@ -159,13 +159,10 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     classifier, paths, threshold = _network(args)
     faces = load_faces(args.dataset, args.cache)
-    # The writer of their random weights needs PyTorch: asked for last, it hides no other error.
-    need("torch", "google.protobuf")
+    need("google.protobuf")  # writes their random weights; asked for last, it hides no other error
     from convert.gender.speed import compare
-    from edge_agent.vision.store import bundled_directory
 
-    theirs = bundled_directory() / "levi_hassner.prototxt"
-    speed = compare(paths[".prototxt"], paths[".caffemodel"], theirs)
+    speed = compare(paths[".prototxt"], paths[".caffemodel"])
     report = evaluate(classifier, args.model, faces, threshold, speed)
     if args.card is not None:
         renew_measured(args.card, measured(report))

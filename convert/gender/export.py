@@ -12,7 +12,9 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
-from convert.caffe import export, from_torch, largest_difference
+from convert.caffe.check import largest_difference
+from convert.caffe.from_torch import from_torch
+from convert.caffe.graph import export
 from convert.calibration import temperature
 from convert.errors import ConvertError
 from convert.gender.augment import MARGINS, plain_crops

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from convert.caffe import load_caffe
+from convert.caffe.to_torch import load_caffe
 from convert.errors import ConvertError
 from convert.gender.network import Classifier, GenderNet
 from convert.images import scaled

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 
-from benchmarks.ancestor import levi_hassner, mobilenet
+from benchmarks.ancestor import mobilenet
 
 
 def test_mobilenet_has_the_size_of_the_original_and_gives_probabilities(tmp_path: Path) -> None:
@@ -25,16 +24,6 @@ def test_mobilenet_has_the_size_of_the_original_and_gives_probabilities(tmp_path
     net.set_tensor(source["index"], np.random.default_rng(0).random((1, 224, 224, 3), np.float32))
     net.invoke()
     assert net.get_tensor(answer["index"]).sum() == pytest.approx(1.0, abs=1e-4)
-
-
-def test_opencv_reads_the_gender_net(tmp_path: Path) -> None:
-    weights = tmp_path / "gender.caffemodel"
-    levi_hassner.write_weights(weights)
-    net = cv2.dnn.readNetFromCaffe(str(levi_hassner.PROTOTXT), str(weights))
-    net.setInput(np.random.default_rng(0).random((1, 3, 227, 227), np.float32) * 255)
-    answer = net.forward()
-    assert answer.shape == (1, 2)
-    assert answer.sum() == pytest.approx(1.0, abs=1e-4)
 
 
 def test_the_naive_pipeline_runs_every_network_on_a_frame(tmp_path: Path) -> None:

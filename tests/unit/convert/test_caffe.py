@@ -13,7 +13,10 @@ pytest.importorskip("google.protobuf", reason="needs the training extra")
 import cv2  # noqa: E402
 from torch import nn  # noqa: E402
 
-from convert.caffe import Graph, export, from_torch, largest_difference, load_caffe, settle  # noqa: E402
+from convert.caffe.check import largest_difference  # noqa: E402
+from convert.caffe.from_torch import from_torch  # noqa: E402
+from convert.caffe.graph import Graph, export  # noqa: E402
+from convert.caffe.to_torch import load_caffe, settle  # noqa: E402
 from convert.errors import ConvertError  # noqa: E402
 
 pytestmark = pytest.mark.convert

@@ -13,15 +13,14 @@ h5py = pytest.importorskip("h5py", reason="needs the training extra")
 
 from convert.calibration import temperature  # noqa: E402
 from convert.errors import ConvertError  # noqa: E402  # after the check for the extra
+from convert.gender import levi_hassner  # noqa: E402
 from convert.gender.evaluate import Condition, Report  # noqa: E402
 from convert.gender.export import export_gender  # noqa: E402
 from convert.gender.measure import row  # noqa: E402
 from convert.gender.network import GenderNet, as_input, load_imagenet  # noqa: E402
 from convert.gender.plots import draw  # noqa: E402
 from convert.gender.records import load_faces  # noqa: E402
-from convert.gender.speed import levi_hassner_with_random_weights  # noqa: E402
 from convert.gender.train import Settings, train  # noqa: E402
-from edge_agent.vision.store import bundled_directory  # noqa: E402
 
 pytestmark = pytest.mark.convert
 
@@ -73,10 +72,8 @@ def test_trains_resumes_and_exports(tmp_path: Path, write_gender_dataset: Callab
     assert done.manifest().count("sha256") == 2
 
 
-def test_the_network_of_2015_runs_with_weights_at_random(tmp_path: Path) -> None:
-    prototxt = bundled_directory() / "levi_hassner.prototxt"
-
-    net = levi_hassner_with_random_weights(prototxt, tmp_path / "random.caffemodel")
+def test_the_network_of_2015_runs_with_weights_at_random() -> None:
+    net = levi_hassner.network()
     net.setInput(np.random.default_rng(0).normal(0, 50, (1, 3, 227, 227)).astype(np.float32))
     answer = net.forward()
 

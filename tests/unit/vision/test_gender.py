@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import skimage.data
 
-from benchmarks.ancestor import levi_hassner
+from convert.gender import levi_hassner
 from edge_agent.errors import ModelError
 from edge_agent.types import Image
 from edge_agent.vision.dnn import load_caffe
@@ -106,7 +106,7 @@ def test_the_shipped_files_are_small() -> None:
 
 def test_the_network_of_2015_can_take_its_place(random_weights: Path, portrait: Image) -> None:
     described = ModelStore().entry("levi_hassner")
-    theirs = GenderClassifier(levi_hassner.PROTOTXT, random_weights, described, backend="cpu")
+    theirs = GenderClassifier(levi_hassner.structure(), random_weights, described, backend="cpu")
 
     scores = theirs.classify(portrait, BOX)
 
@@ -117,13 +117,13 @@ def test_the_network_of_2015_can_take_its_place(random_weights: Path, portrait: 
 def test_an_input_that_the_network_cannot_take_is_refused(random_weights: Path) -> None:
     small = entry(input=InputContract(width=100, height=100, colour="BGR"))
     with pytest.raises(ModelError, match="can't take 100 x 100 pixels, as the manifest's input of"):
-        GenderClassifier(levi_hassner.PROTOTXT, random_weights, small, backend="cpu")
+        GenderClassifier(levi_hassner.structure(), random_weights, small, backend="cpu")
 
 
 def test_labels_tell_which_output_is_which(random_weights: Path, portrait: Image) -> None:
-    straight = GenderClassifier(levi_hassner.PROTOTXT, random_weights, entry(), backend="cpu")
+    straight = GenderClassifier(levi_hassner.structure(), random_weights, entry(), backend="cpu")
     turned = GenderClassifier(
-        levi_hassner.PROTOTXT, random_weights, entry(labels=("female", "male")), backend="cpu"
+        levi_hassner.structure(), random_weights, entry(labels=("female", "male")), backend="cpu"
     )
 
     one, other = straight.classify(portrait, BOX), turned.classify(portrait, BOX)
@@ -139,10 +139,10 @@ def test_the_mean_is_subtracted_in_the_order_of_the_colours(random_weights: Path
     answers = []
     for colour, picture in (("BGR", (10, 60, 200)), ("RGB", (200, 60, 10))):
         fed = InputContract(width=227, height=227, colour=colour, mean=(10.0, 60.0, 200.0))  # type: ignore[arg-type]
-        net = GenderClassifier(levi_hassner.PROTOTXT, random_weights, entry(input=fed), backend="cpu")
+        net = GenderClassifier(levi_hassner.structure(), random_weights, entry(input=fed), backend="cpu")
         answers.append(net.classify(np.full((300, 300, 3), picture, np.uint8), (50, 50, 250, 250)))
     black = InputContract(width=227, height=227, colour="BGR")
-    net = GenderClassifier(levi_hassner.PROTOTXT, random_weights, entry(input=black), backend="cpu")
+    net = GenderClassifier(levi_hassner.structure(), random_weights, entry(input=black), backend="cpu")
     answers.append(net.classify(np.zeros((300, 300, 3), np.uint8), (50, 50, 250, 250)))
 
     assert answers[0] == answers[1] == answers[2]
@@ -151,12 +151,12 @@ def test_the_mean_is_subtracted_in_the_order_of_the_colours(random_weights: Path
 @pytest.mark.parametrize("changes", [{"input": None}, {"labels": ("a", "b")}, {"labels": ()}])
 def test_an_entry_that_says_too_little_is_refused(random_weights: Path, changes: dict[str, object]) -> None:
     with pytest.raises(ModelError, match="square input and the labels"):
-        GenderClassifier(levi_hassner.PROTOTXT, random_weights, entry(**changes), backend="cpu")
+        GenderClassifier(levi_hassner.structure(), random_weights, entry(**changes), backend="cpu")
 
 
 def test_a_network_of_another_shape_is_refused(tmp_path: Path, random_weights: Path) -> None:
     without_softmax = tmp_path / "raw.prototxt"
-    lines = levi_hassner.PROTOTXT.read_text(encoding="utf-8").splitlines()
+    lines = levi_hassner.structure().read_text(encoding="utf-8").splitlines()
     without_softmax.write_text("\n".join(line for line in lines if "Softmax" not in line), encoding="utf-8")
 
     with pytest.raises(ModelError, match="two probabilities"):
@@ -173,6 +173,6 @@ def test_files_that_are_no_network_are_refused(tmp_path: Path) -> None:
 
 
 def test_cuda_that_is_not_there_is_the_processor(random_weights: Path) -> None:
-    net = GenderClassifier(levi_hassner.PROTOTXT, random_weights, entry(), backend="cuda")
+    net = GenderClassifier(levi_hassner.structure(), random_weights, entry(), backend="cuda")
 
     assert net.classify(np.zeros((300, 300, 3), np.uint8), (50, 50, 250, 250)) is not None
