@@ -54,6 +54,8 @@ def state_directory(settings: Settings) -> Path:
 class Agent:
     """The service. Build, `run`, done; one agent is one camera.
 
+    Building it opens camera and buzzer, which get ready while the networks load; `run` must follow: it closes them.
+
     Raises ModelError if a model is missing, altered or of the wrong shape.
     """
 
