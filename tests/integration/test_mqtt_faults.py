@@ -16,8 +16,9 @@ from mosquitto import LOOPBACK, Gate, Mosquitto, Subscriber, wait_until
 from violations import make_notice
 
 from edge_agent.config import DeviceSettings, MqttSettings
-from edge_agent.outputs.mqtt import client
+from edge_agent.outputs.mqtt import client, worker
 from edge_agent.outputs.mqtt.check import probe
+from edge_agent.outputs.mqtt.outbox import Outbox
 from edge_agent.outputs.mqtt.output import MqttOutput
 from edge_agent.outputs.mqtt.payloads import OFFLINE
 from edge_agent.outputs.mqtt.store import Store
@@ -106,6 +107,41 @@ def test_a_fault_in_the_worker_loses_no_event_and_is_said(broker: Mosquitto, wat
     output.handle(make_notice())
     watch.wait(lambda: watch.violations(), "later events")
     output.stop()
+
+
+def test_an_outbox_that_cannot_even_be_made_is_said_and_tried_again(
+    watch: Subscriber, mqtt_output: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tries: list[int] = []
+
+    def make(*arguments: Any, **options: Any) -> Outbox:
+        tries.append(1)
+        if len(tries) < 3:
+            raise MemoryError
+        return Outbox(*arguments, **options)
+
+    monkeypatch.setattr(worker, "Outbox", make)
+    monkeypatch.setattr(worker, "REOPEN_AFTER", 0.5)
+    output = mqtt_output(watch._port)
+    output.handle(make_notice())
+    wait_until(lambda: "MemoryError" in (output.stats().alarm or ""), "the alarm")
+    watch.wait(lambda: watch.violations(), "the event")
+    wait_until(lambda: output.stats().depth == 0, "delivered")
+    assert output.stats().alarm is None
+
+
+def test_the_stop_does_not_wait_for_an_outbox_that_cannot_be_made(
+    watch: Subscriber, mqtt_output: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def make(*_arguments: Any, **_options: Any) -> Outbox:
+        raise MemoryError
+
+    monkeypatch.setattr(worker, "Outbox", make)
+    output = mqtt_output(watch._port)
+    wait_until(lambda: output.stats().alarm and output.stats().connected, "the alarm")
+    began = time.monotonic()
+    output.stop(2.0)
+    assert time.monotonic() - began < 1.5
 
 
 def test_a_flood_of_commands_does_not_stop_the_events(watch: Subscriber, mqtt_output: Make) -> None:

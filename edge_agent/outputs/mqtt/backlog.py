@@ -34,6 +34,11 @@ class Backlog:
     def __contains__(self, seq: int) -> bool:
         return seq in self._costs
 
+    @property
+    def last(self) -> int:
+        """The highest number; 0: nothing waits."""
+        return next(reversed(self._costs), 0)
+
     def add(self, seq: int, picture: bool, cost: int) -> None:
         """Append a message; its number must be the highest so far."""
         self._costs[seq] = cost

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
@@ -10,7 +11,8 @@ from pathlib import Path
 
 from edge_agent.outputs.mqtt.backlog import Backlog, SequenceMark
 from edge_agent.outputs.mqtt.clock import Clock
-from edge_agent.outputs.mqtt.store import DamagedError, Entry, Store, forget_damaged_pictures, salvage, set_aside
+from edge_agent.outputs.mqtt.store import DamagedError, Entry, Store
+from edge_agent.outputs.mqtt.wreck import Wreck, forget_damaged_pictures, set_aside
 
 _LOG = logging.getLogger(__name__)
 
@@ -69,6 +71,7 @@ class Outbox:
         self._retry_at = 0.0
         self._trouble: str | None = None
         self._note: str | None = None
+        self._wrecks: list[Wreck] = []  # damaged files that were set aside and are not brought over yet
         self.dropped = 0
         """Events given up for the cap since the file was created."""
         self.dropped_pictures = 0
@@ -178,31 +181,45 @@ class Outbox:
         self.dropped_pictures += len(victims) - events
         self._forget(victims)
 
-    def _open(self) -> None:
+    def _open(self, *, fresh: bool = False) -> None:
+        """Take up what the file holds; `fresh`: it was made a moment ago, and damage to it is the disk's."""
         try:
             self._store = Store(self._path)
-            rows, counters = self._store.load()
+            aside = self._bring_over(self._store)
             if not self._pictures:
                 forget_damaged_pictures(self._path)
+            self._adopt(self._store)
+            if aside is not None:
+                where = f"set aside as {aside.name}" if aside.exists() else "removed, as it held pictures"
+                saved = len(self._backlog) - len(self._memory)
+                self._note = f"the file was damaged and {where}; {saved} messages were saved"
+                _LOG.error("outbox: %s", self._note)
         except DamagedError as error:
-            self._begin_anew(error)
-        except (sqlite3.Error, OSError) as error:
+            if fresh:
+                self._wrecks.clear()
+                self._close_store()
+                self._fail(error)
+            else:
+                self._begin_anew(error)
+        except (sqlite3.Error, OSError, MemoryError) as error:
             self._close_store()
             self._next = max(self._next, self._mark.read())
             self._fail(error)
-        else:
-            self._adopt(rows, counters)
+        except BaseException:
+            self._close_store()  # it is taken up by half
+            raise
 
-    def _adopt(self, rows: Iterable[tuple[int, bool, int]], counters: dict[str, int]) -> None:
+    def _adopt(self, store: Store) -> None:
         """Take up what a file holds beside what waits in memory."""
+        counters = store.counters()
+        on_disk = (row for row in store.contents() if row[0] not in self._gone and row[0] not in self._memory)
+        in_memory = ((entry.seq, entry.picture, entry.cost) for entry in self._memory.values())
+        self._backlog = Backlog(heapq.merge(on_disk, in_memory))  # both ascend
         self.openings += 1
-        known = {row[0]: row for row in rows if row[0] not in self._gone}
-        known.update({e.seq: (e.seq, e.picture, e.cost) for e in self._memory.values()})
-        self._backlog = Backlog(known[seq] for seq in sorted(known))
         self.dropped = max(self.dropped, counters.get("dropped", 0))
         self.dropped_pictures = max(self.dropped_pictures, counters.get("dropped_pictures", 0))
         upcoming = counters.get("next_seq", 0) or self._mark.read()
-        self._next = max(self._next, upcoming, *(seq + 1 for seq in known), 1)
+        self._next = max(self._next, upcoming, self._backlog.last + 1)
         if not self._pictures:
             self._forget(self._backlog.pictures)
 
@@ -245,9 +262,10 @@ class Outbox:
 
     def _fail(self, error: Exception) -> None:
         """Go on in memory."""
+        text = str(error) or type(error).__name__
         if self._trouble is None:
-            _LOG.error("the outbox can't use %s: %s; make room or mend the disk", self._path, error)
-        self._trouble = f"events wait in memory only: {error}"
+            _LOG.error("the outbox can't use %s: %s; make room or mend the disk", self._path, text)
+        self._trouble = f"events wait in memory only: {text}"
         self._retry_at = self._clock.monotonic() + DISK_RETRY
         self._limit_memory()
 
@@ -256,31 +274,39 @@ class Outbox:
         self._drop(self._backlog.victims(waiting - self._memory_bytes, self._memory))
 
     def _begin_anew(self, damage: DamagedError) -> None:
-        """Set a damaged file aside with its date, and begin a new one with what could be saved."""
+        """Set a damaged file aside with its date, and begin a new one with what can still be read of it.
+
+        In this order: should the damage kill the process, it will not do so at each start.
+        """
         self._close_store()
-        saved, counters = salvage(self._path)
         try:
             aside = set_aside(self._path, self._clock.wall())
-            store = Store(self._path)
-        except (DamagedError, sqlite3.Error, OSError) as error:
+        except OSError as error:
             self._fail(error)
             return
-        rescued = {
-            entry.seq: entry
-            for entry in saved
-            if entry.seq not in self._gone and (self._pictures or not entry.picture)
-        }
-        rescued.update(self._memory)
-        self._memory = {seq: rescued[seq] for seq in sorted(rescued)}
-        self._gone.clear()
-        self._adopt((), counters)
-        if not self._pictures:
-            forget_damaged_pictures(self._path)
-        where = f"set aside as {aside.name}" if aside.exists() else "removed, as it held pictures"
-        self._note = f"the file was damaged and {where}; {len(saved)} messages were saved"
-        _LOG.error("outbox: %s (%s)", self._note, damage)
-        self._store = store
-        self._write(store, fresh=True)
+        _LOG.error("the outbox is damaged (%s) and set aside as %s", damage, aside)
+        self._note = f"the file was damaged and set aside as {aside.name}"
+        self._wrecks.append(Wreck(aside))
+        self._open(fresh=True)
+        if self._store is not None:
+            self._write(self._store, fresh=True)
+
+    def _bring_over(self, store: Store) -> Path | None:
+        """Copy what can still be read of files that were set aside, and return the latest of these; None: none was.
+
+        Where the disk fails meanwhile, the next call goes on with the same batch.
+        """
+        aside = None
+        while self._wrecks:
+            wreck = self._wrecks[0]
+            while batch := wreck.batch():
+                wanted = (e for e in batch if e.seq not in self._gone and (self._pictures or not e.picture))
+                store.change(add=tuple(wanted))
+                wreck.taken()
+            store.change(counters=wreck.counters().items())
+            aside = wreck.path
+            del self._wrecks[0]
+        return aside
 
     def _close_store(self) -> None:
         """Close the file; what is in it alone is out of reach until it opens again."""

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timezone
 from pathlib import Path
 
 _LOG = logging.getLogger(__name__)
@@ -14,7 +13,6 @@ _LOG = logging.getLogger(__name__)
 ROW_OVERHEAD = 160
 """Bytes that a row is reckoned to take besides its body."""
 
-_KEEP_DAMAGED = 2
 _COLUMNS = "seq, picture, body, boot_id, monotonic, clock_synced"
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS message (
@@ -85,14 +83,20 @@ class Store:
             self._db.close()
             raise
 
-    def load(self) -> tuple[list[tuple[int, bool, int]], dict[str, int]]:
-        """(seq, picture, cost) of every message in order, and the counters."""
+    def counters(self) -> dict[str, int]:
+        """What `change` has set."""
         with _damage():
-            rows = self._db.execute("SELECT seq, picture, length(body) FROM message ORDER BY seq").fetchall()
             counters = dict(self._db.execute("SELECT name, value FROM counter").fetchall())
         if not all(isinstance(value, int) for value in counters.values()):
             raise DamagedError("a counter is no number")
-        return [(seq, bool(picture), length + ROW_OVERHEAD) for seq, picture, length in rows], counters
+        return counters
+
+    def contents(self) -> Iterator[tuple[int, bool, int]]:
+        """(seq, picture, cost) of every message in order, read while it is iterated."""
+        with _damage():
+            rows = self._db.execute("SELECT seq, picture, length(body) FROM message ORDER BY seq")
+            for seq, picture, length in rows:
+                yield seq, bool(picture), length + ROW_OVERHEAD
 
     def change(
         self,
@@ -140,7 +144,7 @@ class Store:
             rows = self._db.execute(
                 f"SELECT {_COLUMNS} FROM message WHERE seq IN ({marks}) ORDER BY seq", list(seqs)
             ).fetchall()
-        entries = [entry for row in rows if (entry := _sound_entry(row)) is not None]
+        entries = [entry for row in rows if (entry := sound_entry(row)) is not None]
         if len(entries) < len(rows):
             raise DamagedError("a message holds values of other types")
         return entries
@@ -149,67 +153,7 @@ class Store:
         self._db.close()
 
 
-def salvage(path: Path) -> tuple[list[Entry], dict[str, int]]:
-    """What can still be read of a damaged file: from its start up to the damage, and from its end back to it.
-
-    A text that is none any more is taken as well as it can be, and the columns by their places, not their names.
-    """
-    found: dict[int, Entry] = {}
-    counters: dict[str, int] = {}
-    try:
-        db = sqlite3.connect(path, isolation_level=None)
-    except sqlite3.Error:
-        return [], {}
-    db.text_factory = lambda raw: raw.decode("utf-8", "replace")
-    try:
-        for direction in ("ASC", "DESC"):
-            try:
-                for row in db.execute(f"SELECT rowid, * FROM message ORDER BY rowid {direction}"):
-                    entry = _sound_entry((row[0], *row[2:]))  # the number is the row's own
-                    if entry is not None:
-                        found.setdefault(entry.seq, entry)
-            except sqlite3.Error as error:
-                _LOG.debug("%s: reading %s ended at the damage: %s", path, direction, error)
-        try:
-            counters = {str(name): int(value) for name, value in db.execute("SELECT name, value FROM counter")}
-        except (sqlite3.Error, ValueError, TypeError) as error:
-            _LOG.debug("%s: no counters left: %s", path, error)
-    finally:
-        db.close()
-    return [found[seq] for seq in sorted(found)], counters
-
-
-def set_aside(path: Path, now: datetime) -> Path:
-    """Rename a damaged file to carry its date, keeping the latest few, and return its new name.
-
-    Raises:
-        OSError: the folder is read-only or broken.
-    """
-    stamp = now.astimezone(timezone.utc).strftime("%Y%m%dT%H%M%S.%fZ")
-    aside = path.with_name(f"{path.name}.damaged-{stamp}")
-    path.replace(aside)
-    for side in ("-wal", "-shm"):
-        companion = path.with_name(path.name + side)
-        if companion.exists():
-            companion.replace(aside.with_name(aside.name + side))
-    kept = sorted(p for p in path.parent.glob(f"{path.name}.damaged-*") if p.name.endswith("Z"))
-    for old in kept[:-_KEEP_DAMAGED]:
-        for leftover in path.parent.glob(old.name + "*"):
-            leftover.unlink(missing_ok=True)
-    return aside
-
-
-def forget_damaged_pictures(path: Path) -> None:
-    """Remove of what was set aside the files that hold pictures; one that can't be read or removed is a warning."""
-    for leftover in path.parent.glob(f"{path.name}.damaged-*"):
-        try:
-            if _JPEG in leftover.read_bytes():
-                leftover.unlink()
-        except OSError as error:
-            _LOG.warning("%s may hold pictures and can't be removed: %s", leftover, error.strerror or error)
-
-
-def _sound_entry(row: tuple[object, ...]) -> Entry | None:
+def sound_entry(row: tuple[object, ...]) -> Entry | None:
     """The entry, if the file gave every value in its type."""
     if len(row) != 6:
         return None
@@ -225,9 +169,6 @@ def _sound_entry(row: tuple[object, ...]) -> Entry | None:
         return None
     return Entry(seq, bool(picture), body, boot_id, monotonic, bool(clock_synced))  # type: ignore[arg-type]
 
-
-_JPEG = b"\xff\xd8\xff"
-"""How every JPEG begins."""
 
 _DISK_CODES = frozenset({3, 5, 6, 7, 8, 9, 10, 13, 14, 15})
 """https://www.sqlite.org/rescode.html: no permission, busy, locked, out of memory, read-only, interrupted, I/O

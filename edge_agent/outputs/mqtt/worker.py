@@ -31,6 +31,9 @@ OUTBOX_FILE = "outbox.sqlite3"
 TEND_EVERY = 2.0
 """Seconds after which the disk is looked after even if nothing happens."""
 
+REOPEN_AFTER = 5.0
+"""Seconds after which an outbox that could not even be made is tried again."""
+
 _MOST_OPEN = 1000
 
 
@@ -77,6 +80,7 @@ class Worker:
         )
         self._status: StatusPayload | None = None
         self._told: StatusPayload | None = None
+        self._stopping = threading.Event()
         self._stop_at: float | None = None
         self._end_at = 0.0
         self._fault: str | None = None
@@ -99,6 +103,7 @@ class Worker:
         """
         self._end_at = end_at
         self._stop_at = flush_until
+        self._stopping.set()
 
     def join(self, timeout: float) -> bool:
         """Wait for the worker's end; False if it takes longer."""
@@ -107,9 +112,9 @@ class Worker:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        outbox = Outbox(
-            self._path, self._settings.outbox.max_bytes, clock=self._clock, pictures=self._snapshots
-        )
+        outbox = self._open()
+        if outbox is None:
+            return
         sender = Sender(
             outbox,
             self._topics,
@@ -153,6 +158,23 @@ class Worker:
                 self._take_in(outbox, sender, _of_events(self._inbox.take(0.001)))
             finally:
                 outbox.close()
+
+    def _open(self) -> Outbox | None:
+        """The outbox, however often it takes; None if the end comes before."""
+        while True:
+            try:
+                outbox = Outbox(
+                    self._path, self._settings.outbox.max_bytes, clock=self._clock, pictures=self._snapshots
+                )
+            except Exception as error:  # a MemoryError too: this thread's end would go unnoticed
+                _LOG.exception("MQTT worker: no outbox")
+                self._fault = f"events wait in memory only: a fault with the outbox: {error!r}"
+                self.state = WorkerState(alarm=self._fault)
+                if self._stopping.wait(REOPEN_AFTER):
+                    return None
+            else:
+                self._fault = None
+                return outbox
 
     def _take_in(self, outbox: Outbox, sender: Sender, news: list[News]) -> None:
         """See to the news in their order; what must not be lost is committed in as few steps as that allows."""

@@ -232,7 +232,7 @@ def test_what_was_out_of_reach_goes_out_when_the_disk_is_back(
     before.append(False, False)
     before.outbox.close()
     with monkeypatch.context() as patch:
-        patch.setattr(Store, "load", _locked)
+        patch.setattr(Store, "contents", _locked)
         bench = Bench(tmp_path, replay_rate=1000)
     bench.sender.connected()
     bench.append(False)
@@ -263,7 +263,7 @@ def test_what_was_acknowledged_while_the_disk_was_away_is_not_sent_again(
     bench.sender.pump()
     with monkeypatch.context() as patch:
         patch.setattr(Store, "read", _locked)
-        patch.setattr(Store, "load", _locked)
+        patch.setattr(Store, "contents", _locked)
         bench.outbox.pending(after=2)
         bench.acknowledge(1, 2)
     bench.seconds += DISK_RETRY + 1

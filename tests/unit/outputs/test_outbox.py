@@ -13,7 +13,8 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 from edge_agent.outputs.mqtt.backlog import Backlog, SequenceMark
 from edge_agent.outputs.mqtt.clock import Clock
 from edge_agent.outputs.mqtt.outbox import DISK_RETRY, Draft, Outbox
-from edge_agent.outputs.mqtt.store import ROW_OVERHEAD, DamagedError, Entry, Store, salvage
+from edge_agent.outputs.mqtt.store import ROW_OVERHEAD, DamagedError, Entry, Store
+from edge_agent.outputs.mqtt.wreck import Wreck
 
 CAP = 1_000_000
 
@@ -194,10 +195,10 @@ def test_pictures_are_forgotten_also_in_a_file_that_can_only_be_read_later(
 
 
 def failing_to_open(patch: pytest.MonkeyPatch) -> None:
-    def load(_self: Store) -> None:
+    def contents(_self: Store) -> None:
         raise sqlite3.OperationalError("database is locked")
 
-    patch.setattr(Store, "load", load)
+    patch.setattr(Store, "contents", contents)
 
 
 def failing(monkeypatch: pytest.MonkeyPatch, error: Exception | None) -> None:
@@ -268,7 +269,8 @@ def test_the_store_refuses_what_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "o").write_bytes(b"not a database at all, but long enough to have a header" * 20)
     with pytest.raises(DamagedError):
         Store(tmp_path / "o")
-    assert salvage(tmp_path / "o") == ([], {})
+    wreck = Wreck(tmp_path / "o")
+    assert (wreck.batch(), wreck.counters()) == ([], {})
 
 
 def test_a_commit_reaches_the_disk_itself(tmp_path: Path) -> None:
@@ -284,9 +286,9 @@ def test_a_change_is_all_or_nothing(tmp_path: Path) -> None:
     bad = Entry(2, False, None, "boot", 1.0, True)  # type: ignore[arg-type]  # the column is NOT NULL
     with pytest.raises(sqlite3.Error):
         store.change(add=[good, bad])
-    assert store.load() == ([], {})
+    assert (list(store.contents()), store.counters()) == ([], {})
     store.change(add=[good], counters=[("dropped", 3)])
-    assert store.load() == ([(1, False, good.cost)], {"dropped": 3})
+    assert (list(store.contents()), store.counters()) == ([(1, False, good.cost)], {"dropped": 3})
 
 
 def test_backlog_victims() -> None:

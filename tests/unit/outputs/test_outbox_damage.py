@@ -3,16 +3,22 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import sqlite3
+import subprocess
+import sys
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from edge_agent.outputs.mqtt.outbox import Outbox
-from edge_agent.outputs.mqtt.store import DamagedError, _damage, set_aside
+from edge_agent.outputs.mqtt import wreck
+from edge_agent.outputs.mqtt.outbox import DISK_RETRY, Outbox
+from edge_agent.outputs.mqtt.store import DamagedError, Store, _damage
+from edge_agent.outputs.mqtt.wreck import set_aside
 
-from .test_outbox import CAP, Ticking, bodies, event, failing
+from .test_outbox import CAP, Ticking, bodies, event, failing, picture
 
 
 def test_damage_while_running_is_survived(tmp_path: Path) -> None:
@@ -164,3 +170,131 @@ def test_a_damaged_file_that_cannot_be_removed_stops_nothing(
     outbox.close()
     (tmp_path / "o").write_bytes(b"no database")
     assert "set aside" in (Outbox(tmp_path / "o", CAP, pictures=False).alarm or "")
+
+
+def damaged(path: Path, count: int) -> None:
+    """An outbox with so many events, in a file that has to be given up though all of it can be read."""
+    outbox = Outbox(path, CAP, clock=Ticking().clock())
+    outbox.append([event(b"body %d" % number) for number in range(1, count + 1)])
+    outbox.close()
+    flip(path, b"monotonic REAL", b"mono4onic REAL")
+
+
+def interrupted(patch: pytest.MonkeyPatch, error: BaseException, *, after: int) -> None:
+    """Have the disk fail once so many batches are brought over."""
+    change, calls = Store.change, []
+
+    def failing_change(store: Store, **what: Any) -> None:
+        calls.append(1)
+        if len(calls) > after:
+            raise error
+        change(store, **what)
+
+    patch.setattr(Store, "change", failing_change)
+    patch.setattr(wreck, "_BATCH_ROWS", 2)
+
+
+@pytest.mark.parametrize("error", [sqlite3.OperationalError("database or disk is full"), MemoryError()])
+def test_a_disk_that_fills_while_a_file_is_saved_gets_the_rest_later(
+    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ticking = Ticking()
+    damaged(tmp_path / "o", 9)
+    with monkeypatch.context() as patch:
+        interrupted(patch, error, after=2)
+        outbox = Outbox(tmp_path / "o", CAP, clock=ticking.clock())
+        outbox.append([event(b"after")])
+        assert bodies(outbox) == [b"after"], "the others are out of reach for now"
+        assert "memory" in (outbox.alarm or "")
+        outbox.delivered(2, 8)  # sent before the file was given up, and acknowledged only now
+    ticking.seconds += DISK_RETRY + 1
+    outbox.tend()
+    assert bodies(outbox) == [b"body %d" % number for number in (1, 3, 4, 5, 6, 7, 9)] + [b"after"]
+    assert "7 messages were saved" in (outbox.alarm or "")
+    outbox.close()
+    assert len(bodies(Outbox(tmp_path / "o", CAP))) == 8
+
+
+def test_what_is_saved_before_the_process_dies_is_there_at_the_next_start(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    damaged(tmp_path / "o", 9)
+    with monkeypatch.context() as patch:
+        interrupted(patch, KeyboardInterrupt(), after=2)
+        outbox = Outbox(tmp_path / "o", CAP)
+        with pytest.raises(KeyboardInterrupt):
+            outbox.pending()
+    outbox = Outbox(tmp_path / "o", CAP)
+    assert bodies(outbox) == [b"body 1", b"body 2", b"body 3", b"body 4"]
+    assert outbox.append([event()]) > [9]
+    assert len(list(tmp_path.glob("*.damaged-*Z"))) == 1, "and it is not saved again"
+
+
+@pytest.mark.parametrize("place", [0, 5, 9, 10, 11, 20, 27])
+def test_a_picture_is_found_wherever_it_begins(tmp_path: Path, place: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wreck, "_CHUNK", 10)
+    aside = tmp_path / "o.damaged-20260101T000000.000000Z"
+    aside.write_bytes((b"." * place + b"\xff\xd8\xff").ljust(30, b"."))
+    wreck.forget_damaged_pictures(tmp_path / "o")
+    assert not aside.exists()
+    aside.write_bytes(b"." * place + b"\xff\xd8.\xff")
+    wreck.forget_damaged_pictures(tmp_path / "o")
+    assert aside.exists()
+
+
+MEASURE = """
+import json, sys
+from pathlib import Path
+from edge_agent.outputs.mqtt.outbox import Outbox
+
+def kilobytes(name):
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(name + ":"))
+
+before = kilobytes("VmRSS")
+Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+outbox = Outbox(Path(sys.argv[1]), 300_000_000, pictures=sys.argv[2] == "pictures")
+grown = kilobytes("VmHWM") - before
+print(json.dumps({"grown": grown, "depth": outbox.depth, "alarm": outbox.alarm, "bytes": outbox.bytes}))
+"""
+
+
+def measured(path: Path, *, pictures: bool) -> dict[str, Any]:
+    """Open an outbox in a process of its own; `grown`: kilobytes by which the memory it held at most grew."""
+    run = subprocess.run(
+        [sys.executable, "-c", MEASURE, str(path), "pictures" if pictures else "none"],
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=60,
+    )
+    found: dict[str, Any] = json.loads(run.stdout)
+    return found
+
+
+def big(path: Path, *, damaged: bool) -> None:
+    """An outbox of 60 MB, most of it pictures."""
+    outbox = Outbox(path, 300_000_000)
+    for _ in range(12):
+        outbox.append([event(bytes(500)), picture(100_000)] * 50)
+    outbox.close()
+    if damaged:
+        with path.open("r+b") as file:
+            file.seek(20_000_000)
+            file.write(b"\x55" * 10_000_000)
+
+
+@pytest.mark.parametrize("pictures", [True, False])
+def test_a_big_file_is_saved_without_holding_it_in_memory(tmp_path: Path, pictures: bool) -> None:
+    big(tmp_path / "o", damaged=True)
+    found = measured(tmp_path / "o", pictures=pictures)
+    assert "damaged" in found["alarm"]
+    assert found["depth"] > (600 if pictures else 300), "much of it is readable"
+    assert found["grown"] < 15_000
+    assert measured(tmp_path / "o", pictures=True)["depth"] == found["depth"], "all of that is on the disk"
+
+
+def test_pictures_are_looked_for_in_a_big_file_without_reading_it_at_once(tmp_path: Path) -> None:
+    big(tmp_path / "o.damaged-20260101T000000.000000Z", damaged=False)
+    found = measured(tmp_path / "o", pictures=False)
+    assert found["grown"] < 15_000
