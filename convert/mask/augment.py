@@ -102,7 +102,7 @@ def _light(image: Image, rng: np.random.Generator) -> Image:
 
 
 def _motion_blur(image: Image, rng: np.random.Generator) -> Image:
-    length = int(rng.integers(3, 10))
+    length = max(round(int(rng.integers(3, 10)) * image.shape[0] / 96), 1)
     kernel: NDArray[np.float32] = np.zeros((length, length), np.float32)
     angle = rng.uniform(0, np.pi)
     middle = (length - 1) / 2

@@ -149,6 +149,11 @@ def _first_line(error: Exception) -> str:
     return (str(error).strip() or repr(error)).splitlines()[0][:200]
 
 
+def size(model: keras.Model) -> int:
+    """Side of the square images it takes, in pixels."""
+    return int(model.input_shape[1])
+
+
 def freeze_batch_norm(model: keras.Model) -> None:
     """Keep ImageNet's statistics in a checkpoint that still has its norms."""
     for layer in model.layers:
@@ -195,16 +200,3 @@ def average(checkpoints: Sequence[Path], out: Path) -> None:
     models[0].set_weights([np.mean(parts, axis=0) for parts in zip(*weights, strict=True)])
     out.parent.mkdir(parents=True, exist_ok=True)
     models[0].save(out)
-
-
-def together(models: Sequence[keras.Model]) -> keras.Model:
-    """One network that answers with the mean of the logits of ``models``, which take images of one size.
-
-    Networks of different trainings make different mistakes: together they are right more often than each alone
-    (Lakshminarayanan et al., NeurIPS 2017), which is worth learning from.
-    """
-    images = keras.Input(models[0].input_shape[1:])
-    for number, model in enumerate(models):
-        model.name = f"voice_{number}"  # Keras wants the parts of a network to have names of their own
-    answers = [model(images, training=False) for model in models]
-    return keras.Model(images, keras.layers.average(answers) if len(answers) > 1 else answers[0])

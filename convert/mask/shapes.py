@@ -56,18 +56,5 @@ def check_model(path: Path, input_shape: Any, output_shape: Any) -> int:
     return int(taken[0])
 
 
-def check_teacher(path: Path, side: int, wanted: int) -> None:
-    """See that a teacher looks at images of the same side as its pupil.
-
-    Raises:
-        ConvertError: it takes others.
-    """
-    if side != wanted:
-        raise ConvertError(
-            f"the teacher {path} takes images of {side} pixels, the network to train {wanted}; "
-            f"give another --teacher or, without --start, --size {side}"
-        )
-
-
 def _is_shape(shape: Any) -> bool:
     return isinstance(shape, (tuple, list)) and all(side is None or isinstance(side, int) for side in shape)

@@ -14,10 +14,12 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
-from convert.mask import net, reviewed, shapes
+from convert.images import scaled
+from convert.mask import net, reviewed
 from convert.mask.patches import PatchSet
 from convert.mask.records import LABELS, in_validation
 from convert.mask.sampling import INCORRECT, NO_MASK, Recipe, Sampler
+from convert.mask.teachers import Teachers
 from edge_agent.vision.crops import CropMargins, face_crop
 
 _log = logging.getLogger(__name__)
@@ -55,25 +57,30 @@ class Settings:
 
 @dataclass(frozen=True)
 class Networks:
-    """The network to train, its teacher (of several, their mean), and the settings with the size that both take."""
+    """The network to train, those that teach it, and the settings with the size that it takes."""
 
     model: keras.Model
-    teacher: keras.Model | None
+    teachers: Teachers
     settings: Settings
+
+    @property
+    def size(self) -> int:
+        """Side of the crops to cut: the largest that any of them takes."""
+        return max(self.settings.size, self.teachers.size)
 
 
 class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no types
     """Endless random batches; ``(seed, epoch, number)`` decides what is in one.
 
-    With a teacher, its probabilities make up ``teacher_share`` of the targets (Hinton et al., 2015).
+    With teachers, their probabilities make up ``teacher_share`` of the targets (Hinton et al., 2015).
     """
 
-    def __init__(self, sampler: Sampler, settings: Settings, teacher: keras.Model | None = None) -> None:
+    def __init__(self, sampler: Sampler, settings: Settings, teachers: Teachers) -> None:
         super().__init__(workers=1, use_multiprocessing=False, max_queue_size=8)
         self.sampler = sampler
         self.epoch = 0
         self._settings = settings
-        self._teacher = teacher
+        self._teachers = teachers
 
     def __len__(self) -> int:
         return self._settings.steps
@@ -81,12 +88,10 @@ class Batches(keras.utils.PyDataset):  # type: ignore[misc]  # Keras has no type
     def __getitem__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         rng = np.random.default_rng((self._settings.seed, self.epoch, number))
         images, targets = self.sampler.batch(self._settings.batch, rng)
-        inputs = net.as_input(images)
-        if self._teacher is not None:
-            told = tf.nn.softmax(self._teacher.predict_on_batch(inputs)).numpy()
+        if self._teachers:
             share = self._settings.teacher_share
-            targets = share * told + (1 - share) * targets
-        return inputs, targets
+            targets = share * self._teachers.tell(images) + (1 - share) * targets
+        return net.as_input(scaled(images, self._settings.size)), targets
 
 
 class Epoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
@@ -103,7 +108,7 @@ class Epoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
 class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
     """Takes doubtful labels out: where the averaged net is sure of another class.
 
-    That is after some epochs, or at once when a trained network is trained on; a teacher is asked in its place.
+    That is after some epochs, or at once when a trained network is trained on; teachers are asked in its place.
 
     Only bare and incorrect faces of scenes and incorrect singles are asked; the other labels were checked by eye.
     """
@@ -115,10 +120,10 @@ class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
         indices: list[int],
         settings: Settings,
         out: Path,
-        teacher: keras.Model | None = None,
+        teachers: Teachers,
     ) -> None:
         super().__init__()
-        self._teacher = teacher
+        self._teachers = teachers
         self._batches = batches
         self._patches = patches
         self._asked = [
@@ -133,7 +138,7 @@ class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
     def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
         if self._out.is_file():
             self._batches.sampler.forget(json.loads(self._out.read_text()))
-        elif self._settings.start is not None or self._teacher is not None:
+        elif self._settings.start is not None or self._teachers:
             self._clean()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
@@ -143,9 +148,11 @@ class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
     def _clean(self) -> None:
         if not self._asked:
             return
-        crops = central_crops(self._patches, self._asked, self._settings.size)
-        asked = self._teacher or self.model
-        scores = tf.nn.softmax(asked.predict(net.as_input(crops), batch_size=128, verbose=0)).numpy()
+        if self._teachers:
+            scores = self._teachers.tell(central_crops(self._patches, self._asked, self._teachers.size))
+        else:
+            crops = central_crops(self._patches, self._asked, self._settings.size)
+            scores = tf.nn.softmax(self.model.predict(net.as_input(crops), batch_size=128, verbose=0)).numpy()
         labels = np.array([self._patches[index].label for index in self._asked])
         scores[np.arange(len(labels)), labels] = 0
         sure = scores.max(axis=1) > self._settings.doubt
@@ -179,21 +186,18 @@ def begin(settings: Settings) -> Networks:
     """Load or build what is to be trained, before anything that takes long.
 
     Raises:
-        ConvertError: a file is missing or of another network, or the teacher takes images of another size.
+        ConvertError: a file is missing or of another network.
     """
     cv2.setNumThreads(1)  # the trainer is given one core beside TensorFlow's
     tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(settings.seed)
-    teachers = [net.load(path) for path in settings.teachers]
+    teachers = Teachers(settings.teachers)
     if settings.start is not None:
         model = net.load(settings.start)
     else:
         model = net.build(settings.size, settings.alpha, settings.weights)
-    size = int(model.input_shape[1])
-    for path, one in zip(settings.teachers, teachers, strict=True):
-        shapes.check_teacher(path, int(one.input_shape[1]), size)
-    return Networks(model, net.together(teachers) if teachers else None, replace(settings, size=size))
+    return Networks(model, teachers, replace(settings, size=net.size(model)))
 
 
 def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> keras.Model:
@@ -210,7 +214,7 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
     patches, dropped = reviewed.apply(patches, reviewed.read())
     training, validation = split(patches)
     training = [index for index in training if index not in set(dropped)]
-    batches = Batches(Sampler(patches, training, recipe, settings.size), settings, networks.teacher)
+    batches = Batches(Sampler(patches, training, recipe, networks.size), settings, networks.teachers)
     measured = [index for index in validation if patches[index].side >= 40 or patches[index].origin == "single"]
     validation_data = (
         net.as_input(central_crops(patches, measured, settings.size)),
@@ -233,7 +237,7 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    cleaning = Cleaning(batches, patches, training, settings, out, networks.teacher)
+    cleaning = Cleaning(batches, patches, training, settings, out, networks.teachers)
     model.fit(
         batches,
         epochs=settings.epochs,

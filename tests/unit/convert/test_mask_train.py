@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from convert.cli import main
 from convert.mask import graph
@@ -155,11 +156,12 @@ def test_a_handicap_keeps_a_wavering_network_from_calling_faces_bare(trained: Pa
 def test_teachers_answer_with_one_voice(trained: Path) -> None:
     from convert.mask import net
     from convert.mask.made import made_crops
+    from convert.mask.teachers import Teachers
 
-    models = [net.load(trained / "run/model.keras"), net.load(trained / "run/model.tflite")]
-    inputs = net.as_input(made_crops(32, 5))
-    alone = [model.predict(inputs, verbose=0) for model in models]
-    np.testing.assert_allclose(net.together(models).predict(inputs, verbose=0), np.mean(alone, axis=0), atol=1e-4)
+    paths, crops = (trained / "run/model.keras", trained / "run/model.tflite"), made_crops(32, 5)
+    logits = np.mean([net.load(path).predict(net.as_input(crops), verbose=0) for path in paths], axis=0)
+    odds = np.exp(logits)
+    np.testing.assert_allclose(Teachers(paths).tell(crops), odds / odds.sum(axis=1, keepdims=True), atol=1e-4)
 
 
 def test_a_thinner_network_learns_from_the_whole_one(
@@ -248,17 +250,26 @@ def test_a_start_brings_its_own_size_and_epochs_can_be_kept(trained: Path, tmp_p
     assert {path.name for path in (tmp_path / "epochs").iterdir()} == {"model-01.keras", "model-02.keras"}
 
 
-def test_a_teacher_of_another_size_is_refused_before_faces_are_cut(
-    trained: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+def test_teachers_of_other_sizes_are_shown_crops_of_theirs(
+    trained: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     from convert.mask import net
+    from convert.mask.teachers import Teachers
 
-    net.build(64, 0.35, None).save(tmp_path / "teacher.keras")
-    command = [*_train(trained, epochs=1), "--teacher", str(tmp_path / "teacher.keras")]
+    shown, tell = set(), Teachers.tell
+
+    def noted(teachers: Teachers, crops: NDArray[np.uint8]) -> NDArray[np.float32]:
+        shown.add(crops.shape[1:])
+        return tell(teachers, crops)
+
+    monkeypatch.setattr(Teachers, "tell", noted)
+    net.build(64, 0.35, None).save(tmp_path / "larger.keras")
+    command = [*_train(trained, epochs=1), "--teacher", str(tmp_path / "larger.keras")]
+    command += ["--teacher", str(trained / "run/model.keras")]
     command[command.index("--out") + 1] = str(tmp_path / "out")
-    assert main(command) == 2
-    assert "takes images of 64 pixels" in capsys.readouterr().err
-    assert not (tmp_path / "out").exists()
+    assert main(command) == 0
+    assert shown == {(64, 64, 3)}  # from which the network that takes 32 gets its own
+    assert net.size(net.load(tmp_path / "out/model.keras")) == 32
 
 
 @pytest.mark.parametrize("command", ["to-tflite", "average", "evaluate"])
