@@ -24,7 +24,7 @@ def device_boxes(pixels: NDArray[np.uint8], boxes: NDArray[np.float32], cache: P
     Takes some minutes for 20,000 photos, once: they are kept in ``cache`` until the face net or the photos change.
 
     Raises:
-        ConvertError: the face net's files are missing or altered.
+        ModelError: the face net's files are missing or altered.
     """
     # A cell of each photo in fifty tells sets of photos apart as well as all of it would.
     cells = np.ascontiguousarray(pixels[:, ::53, ::53])

@@ -78,7 +78,8 @@ def evaluate(classifier: GenderClassifier, model: str, photos: list[Photo], thre
     Photos that cannot be decoded count as photos without a face.
 
     Raises:
-        ConvertError: no face was found in any of them, or the detector's files are missing.
+        ConvertError: no face was found in any of them.
+        ModelError: the detector's files are missing or altered.
     """
     finder = Finder()
     kept: list[Photo] = []

@@ -24,7 +24,7 @@ def boxes(records: Sequence[Record]) -> list[Record]:
     the detector gives none.
 
     Raises:
-        ConvertError: the detector's files are missing or altered.
+        ModelError: the detector's files are missing or altered.
     """
     wanted = sum(_lacks(record) for record in records)
     if not wanted:
@@ -56,7 +56,7 @@ def by_device(records: Sequence[Record]) -> list[Record]:
     The device cuts there; boxes that come with photos, or another detector's, end elsewhere.
 
     Raises:
-        ConvertError: the detector's files are missing or altered.
+        ModelError: the detector's files are missing or altered.
     """
     finder = Finder()
     done: list[Record] = []
