@@ -1,7 +1,7 @@
 """Run by test_mqtt_sigkill.py: lets violations flow from real MQTT outputs and kills them at random moments.
 
-Forks one child after the other, so that the imports are paid for once. Each child writes an event's id to the
-ledger right after its commit; the ledger is appended to with single writes, which outlive a SIGKILL.
+Forks one child after the other, so that the imports are paid for once. Each child writes an event's type and id to
+the ledger right after its commit; the ledger is appended to with single writes, which outlive a SIGKILL.
 """
 
 from __future__ import annotations
@@ -9,15 +9,19 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sqlite3
 import sys
 import time
+from contextlib import closing
 from pathlib import Path
 
-from violations import JPEG, make_notice
+from violations import JPEG, make_end, make_notice
 
 from edge_agent.config import DeviceSettings, MqttSettings
 from edge_agent.outputs.mqtt.output import MqttOutput
+from edge_agent.outputs.mqtt.worker import OUTBOX_FILE
 from edge_agent.outputs.switches import Switches
+from edge_agent.types import ViolationNotice
 
 
 def make_output(port: int, folder: Path) -> MqttOutput:
@@ -42,23 +46,38 @@ def make_output(port: int, folder: Path) -> MqttOutput:
     return output
 
 
+def left_open(path: Path) -> int:
+    """Violations that the one before began and could not end."""
+    if not path.exists():
+        return 0
+    with closing(sqlite3.connect(path)) as db:
+        tables = db.execute("SELECT count(*) FROM sqlite_master WHERE name = 'open_violation'").fetchone()[0]
+        return int(db.execute("SELECT count(*) FROM open_violation").fetchone()[0]) if tables else 0
+
+
 def be_killed(port: int, folder: Path, ledger: int) -> None:
-    """Report violations until the kill comes."""
+    """Report violations until the kill comes; some of them end."""
+    # `committed` counts messages: first the ends that this one owes, and an event with a picture is two
+    waiting = [""] * left_open(folder / OUTBOX_FILE)
     output = make_output(port, folder)
-    waiting: list[str] = []
+    going_on: list[ViolationNotice] = []
     noted = 0
     number = 0
     while True:
-        notice = make_notice(number % 1000)
-        picture = number % 3 == 0
+        if going_on and random.random() < 0.45:
+            notice = make_end(of=going_on.pop(random.randrange(len(going_on))))
+            picture = False
+        else:
+            notice = make_notice(number % 1000)
+            going_on.append(notice)
+            picture = number % 3 == 0
         output.handle(notice, JPEG if picture else None)
-        # `committed` counts messages: an event with a picture is two
-        waiting += ([""] if picture else []) + [notice.violation.event_id]
+        waiting += [""] * picture + [f"{notice.violation.type.value} {notice.violation.event_id}"]
         number += 1
         committed = output.stats().committed
-        for event_id in waiting[noted:committed]:
-            if event_id:
-                os.write(ledger, event_id.encode() + b"\n")
+        for line in waiting[noted:committed]:
+            if line:
+                os.write(ledger, line.encode() + b"\n")
         noted = max(noted, min(committed, len(waiting)))
         time.sleep(random.uniform(0, 0.004))
 

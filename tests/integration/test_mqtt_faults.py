@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from fake_broker import Liar
 from mosquitto import LOOPBACK, Gate, Mosquitto, Subscriber, wait_until
-from violations import make_notice
+from violations import make_end, make_notice
 
 from edge_agent.config import DeviceSettings, MqttSettings
 from edge_agent.outputs.mqtt import client, worker
@@ -195,7 +195,7 @@ def test_an_end_that_comes_while_the_goodbye_is_said_is_kept_for_the_next_start(
 
     def late(topic: str, payload: bytes | str, **how: Any) -> int | None:
         if topic.endswith("/availability") and payload == OFFLINE:
-            output.handle(make_notice(event_id="late"))
+            output.handle(make_end(event_id="late"))
         return publish(topic, payload, **how)
 
     monkeypatch.setattr(output._link, "publish", late)

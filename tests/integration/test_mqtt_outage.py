@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from mosquitto import Gate, Mosquitto, Subscriber, wait_until
-from violations import JPEG, make_notice
+from violations import JPEG, make_end, make_notice
 
 from edge_agent.outputs.mqtt.clock import Clock
 from edge_agent.outputs.mqtt.output import MqttOutput
@@ -83,7 +83,7 @@ def test_an_event_keeps_its_numbers_over_an_outage_and_a_restart(
 ) -> None:
     gate.shut()
     output = mqtt_output(gate.port)
-    notices = [make_notice(person) for person in range(5)]
+    notices = [make_end(person) for person in range(5)]
     for notice in notices:
         output.handle(notice)
     wait_until(lambda: output.stats().committed == 5, "committed")
@@ -119,7 +119,7 @@ def test_an_unanswered_publish_stays_in_the_outbox(watch: Subscriber, gate: Gate
     wait_until(lambda: output.stats().connected, "connected")
     gate.stall()
     for person in range(20):
-        output.handle(make_notice(person))
+        output.handle(make_end(person))
     wait_until(lambda: output.stats().committed == 20, "committed")
     assert output.stats().depth == 20
     began = time.monotonic()
@@ -147,7 +147,7 @@ def test_the_cap_drops_the_oldest_and_counts_them(
 ) -> None:
     gate.shut()
     output = mqtt_output(gate.port, snapshots=True, outbox={"max_bytes": 65_536, "replay_rate": 500})
-    notices = [make_notice(person) for person in range(400)]
+    notices = [make_end(person) for person in range(400)]
     for notice in notices:
         output.handle(notice, JPEG)
     wait_until(lambda: output.stats().committed + output.stats().dropped_pictures >= 500, "all are taken in")
@@ -170,7 +170,7 @@ def test_a_damaged_outbox_is_set_aside_and_what_is_readable_saved(
     gate.shut()
     output = mqtt_output(gate.port)
     for person in range(200):
-        output.handle(make_notice(person))
+        output.handle(make_end(person))
     wait_until(lambda: output.stats().committed == 200, "committed")
     output.stop()
     path = tmp_path / "state" / OUTBOX_FILE
@@ -335,7 +335,7 @@ def test_the_clock_of_an_earlier_boot_is_not_corrected(watch: Subscriber, gate: 
     jumping = Jumping()
     wrong = jumping.now()
     output = mqtt_output(gate.port, clock=replace(jumping.clock(), boot_id="earlier-boot"))
-    output.handle(make_notice(1, occurred_at=wrong))
+    output.handle(make_end(1, occurred_at=wrong, ended_at=wrong))
     wait_until(lambda: output.stats().committed == 1, "committed")
     output.stop()
     jumping.synced = True

@@ -1,11 +1,11 @@
-"""A service that is killed at any moment has lost nothing that it had committed."""
+"""A service that is killed at any moment loses nothing that it had committed, and leaves nothing open."""
 
 from __future__ import annotations
 
-import contextlib
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -26,28 +26,46 @@ def test_fifty_kills_lose_no_committed_event(broker: Mosquitto, watch: Subscribe
         timeout=110,
     )
     assert run.returncode == 0, run.stderr
-    committed = (tmp_path / "ledger").read_text().split()
-    with contextlib.suppress(AssertionError):  # what is still missing then is counted as lost
-        watch.wait(lambda: set(committed) <= {v["event_id"] for v in watch.violations()}, "all of them", 10)
-    found = watch.violations()
-    ids = {v["event_id"] for v in found}
-    lost = [event_id for event_id in committed if event_id not in ids]
-    repeated = len(found) - len(ids)
-    print(f"seed {seed}: {KILLS} kills, tried {len(committed)} committed events, lost {len(lost)}, ", end="")
-    print(f"seen {len(ids)}, repeated {repeated}")
-    assert len(committed) > KILLS
-    assert lost == []
+    committed = [tuple(line.split()) for line in (tmp_path / "ledger").read_text().splitlines()]
 
-    firsts = list(dict.fromkeys(v["event_id"] for v in found))
-    position = {event_id: i for i, event_id in enumerate(firsts)}
-    order = [position[event_id] for event_id in committed]
+    def seen() -> tuple[set[str], set[str]]:
+        """Ids of those that started, and of those that ended."""
+        found = watch.violations()
+        started, ended = ({v["event_id"] for v in found if v["type"] == kind} for kind in ("started", "ended"))
+        return started, ended
+
+    def all_there() -> bool:
+        started, ended = seen()
+        return started == ended and {event_id for _, event_id in committed} <= started
+
+    deadline = time.monotonic() + 20
+    while not all_there() and time.monotonic() < deadline:  # what is still missing then is counted as lost
+        time.sleep(0.2)
+    found = watch.violations()
+    keys = [(v["type"], v["event_id"]) for v in found]
+    lost = set(committed) - set(keys)
+    late = {key for key in keys if key[0] == "ended"} - set(committed)
+    print(f"seed {seed}: {KILLS} kills, tried {len(committed)} committed events, lost {len(lost)}, ", end="")
+    print(f"seen {len(set(keys))}, repeated {len(keys) - len(set(keys))}, ended at a later start {len(late)}")
+    assert len(committed) > KILLS
+    assert not lost
+
+    started, ended = seen()
+    assert started == ended, "whatever began is over in the end"
+    assert late, "else nothing was open when it was killed"
+    firsts = list(dict.fromkeys(keys))
+    position = {key: i for i, key in enumerate(firsts)}
+    order = [position[key] for key in committed]
     assert order == sorted(order), "in the order in which they were committed"
-    first_seq = {v["event_id"]: v["seq"] for v in reversed(found)}
-    assert all(v["seq"] == first_seq[v["event_id"]] for v in found), "a repeated event keeps its number"
-    numbers = [first_seq[event_id] for event_id in firsts]
+    assert all(position["started", event_id] < position["ended", event_id] for event_id in ended)
+    first_seq = {key: v["seq"] for key, v in reversed(list(zip(keys, found, strict=True)))}
+    assert all(v["seq"] == first_seq[key] for key, v in zip(keys, found, strict=True)), (
+        "a repeated event keeps its number, and none ends twice"
+    )
+    numbers = [first_seq[key] for key in firsts]
     assert numbers == sorted(set(numbers)), "numbers rise, none is given twice"
-    seen: set[str] = set()
-    for violation in found:
-        if violation["event_id"] in seen:
+    before: set[tuple[str, str]] = set()
+    for key, violation in zip(keys, found, strict=True):
+        if key in before:
             assert violation["replayed"], "a repeated event says so"
-        seen.add(violation["event_id"])
+        before.add(key)

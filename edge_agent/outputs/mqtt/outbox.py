@@ -6,12 +6,13 @@ import heapq
 import logging
 import sqlite3
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.outputs.mqtt.backlog import Backlog, SequenceMark
 from edge_agent.outputs.mqtt.clock import Clock
-from edge_agent.outputs.mqtt.store import DamagedError, Entry, Store
+from edge_agent.outputs.mqtt.messages import Draft, Entry, OpenViolation
+from edge_agent.outputs.mqtt.open_violations import OpenViolations
+from edge_agent.outputs.mqtt.store import DamagedError, Store
 from edge_agent.outputs.mqtt.wreck import Wreck, forget_damaged_pictures, set_aside
 
 _LOG = logging.getLogger(__name__)
@@ -21,18 +22,6 @@ MEMORY_BYTES = 8_000_000
 
 DISK_RETRY = 5.0
 """Seconds between attempts to use a disk that failed."""
-
-
-@dataclass(frozen=True, slots=True)
-class Draft:
-    """A message before it has its number."""
-
-    body: bytes
-    monotonic: float
-    """Monotonic seconds of the moment it tells of."""
-    clock_synced: bool
-    """Whether the wall clock was right at that moment."""
-    picture: bool = False
 
 
 class Outbox:
@@ -67,6 +56,7 @@ class Outbox:
         self._backlog = Backlog()
         self._memory: dict[int, Entry] = {}  # not on the disk yet
         self._gone: set[int] = set()  # still on the disk, though delivered or dropped
+        self._violations = OpenViolations()
         self._next = 1
         self._retry_at = 0.0
         self._trouble: str | None = None
@@ -102,19 +92,24 @@ class Outbox:
         """What is wrong; None: nothing. That the file had been damaged is told until the next start."""
         return "; ".join(text for text in (self._trouble, self._note) if text) or None
 
+    @property
+    def left_open(self) -> list[OpenViolation]:
+        """Violations that began in an earlier run, which died before it could report their end.
+
+        None of them is here any more once a message that `closes` it is appended.
+        """
+        return list(self._violations.left.values())
+
     def append(self, drafts: Sequence[Draft]) -> list[int]:
         """Take messages in this order and return their numbers. They are on the disk when this returns, unless
         `alarm` tells otherwise."""
         first = self._next
         for draft in drafts:
-            entry = Entry(
-                self._next,
-                draft.picture,
-                draft.body,
-                self._clock.boot_id,
-                draft.monotonic,
-                draft.clock_synced,
-            )
+            entry = draft.numbered(self._next, self._clock.boot_id)
+            if draft.opens is not None:
+                self._violations.begin(OpenViolation.begun_by(entry, draft.opens))
+            if draft.closes is not None:
+                self._violations.end(draft.closes)
             self._backlog.add(entry.seq, entry.picture, entry.cost)
             self._memory[entry.seq] = entry
             self._next += 1
@@ -139,6 +134,11 @@ class Outbox:
                 self._fail(error)
                 return self.pending(after=after, limit=limit)
         return [entry for seq in seqs if (entry := self._memory.get(seq) or found.get(seq)) is not None]
+
+    def forget_violation(self, event_id: str) -> None:
+        """This violation is over, though no message says so."""
+        self._violations.end(event_id)
+        self._sync()
 
     def delivered(self, *seqs: int) -> None:
         """The broker has acknowledged these messages: they are forgotten. Unknown numbers are fine."""
@@ -215,6 +215,7 @@ class Outbox:
         on_disk = (row for row in store.contents() if row[0] not in self._gone and row[0] not in self._memory)
         in_memory = ((entry.seq, entry.picture, entry.cost) for entry in self._memory.values())
         self._backlog = Backlog(heapq.merge(on_disk, in_memory))  # both ascend
+        self._violations.found(store.open_violations())
         self.openings += 1
         self.dropped = max(self.dropped, counters.get("dropped", 0))
         self.dropped_pictures = max(self.dropped_pictures, counters.get("dropped_pictures", 0))
@@ -225,7 +226,8 @@ class Outbox:
 
     def _sync(self) -> None:
         """Make the disk agree with what is known here, unless it failed a moment ago."""
-        if not self._memory and not self._gone and self._store is not None and self._trouble is None:
+        pending = self._memory or self._gone or self._violations.begun or self._violations.over
+        if not pending and self._store is not None and self._trouble is None:
             return
         if self._trouble is not None and self._clock.monotonic() < self._retry_at:
             self._limit_memory()
@@ -242,7 +244,13 @@ class Outbox:
             ("dropped_pictures", self.dropped_pictures),
         )
         try:
-            store.change(add=tuple(self._memory.values()), remove=tuple(self._gone), counters=counters)
+            store.change(
+                add=tuple(self._memory.values()),
+                remove=tuple(self._gone),
+                begun=tuple(self._violations.begun.values()),
+                over=tuple(self._violations.over),
+                counters=counters,
+            )
         except DamagedError as error:
             if fresh:  # a disk that damages a new file at once is tried again later, not for ever
                 self._close_store()
@@ -256,6 +264,7 @@ class Outbox:
         self.committed += len(self._memory)
         self._memory.clear()
         self._gone.clear()
+        self._violations.written()
         if self._trouble is not None:
             _LOG.info("the outbox is on the disk again")
             self._trouble = None
@@ -287,26 +296,21 @@ class Outbox:
         _LOG.error("the outbox is damaged (%s) and set aside as %s", damage, aside)
         self._note = f"the file was damaged and set aside as {aside.name}"
         self._wrecks.append(Wreck(aside))
+        self._violations.begin_anew()
         self._open(fresh=True)
         if self._store is not None:
             self._write(self._store, fresh=True)
 
     def _bring_over(self, store: Store) -> Path | None:
-        """Copy what can still be read of files that were set aside, and return the latest of these; None: none was.
-
-        Where the disk fails meanwhile, the next call goes on with the same batch.
-        """
+        """Copy what can still be read of files that were set aside; returns the latest of these, if any."""
         aside = None
         while self._wrecks:
-            wreck = self._wrecks[0]
-            while batch := wreck.batch():
-                wanted = (e for e in batch if e.seq not in self._gone and (self._pictures or not e.picture))
-                store.change(add=tuple(wanted))
-                wreck.taken()
-            store.change(counters=wreck.counters().items())
-            aside = wreck.path
-            del self._wrecks[0]
+            self._wrecks[0].bring_over(store, self._wanted)
+            aside = self._wrecks.pop(0).path
         return aside
+
+    def _wanted(self, entry: Entry) -> bool:
+        return entry.seq not in self._gone and (self._pictures or not entry.picture)
 
     def _close_store(self) -> None:
         """Close the file; what is in it alone is out of reach until it opens again."""

@@ -160,7 +160,7 @@ class ViolationFacts(Payload):
     occurred_at: Timestamp
     """When the violation started."""
     ended_at: Timestamp | None
-    """When it was over; null in `started`."""
+    """When it was over, or found to be over after the service was killed or lost its power; null in `started`."""
 
     @classmethod
     def from_violation(cls, violation: Violation) -> ViolationFacts:

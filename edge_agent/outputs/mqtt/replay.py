@@ -1,12 +1,12 @@
-"""From what the outbox keeps to what is published: numbers, the replay mark, and times set right."""
+"""From what the outbox keeps to what is published: numbers, the replay mark, times set right, and late ends."""
 
 from __future__ import annotations
 
 from datetime import timedelta
 
 from edge_agent.outputs.mqtt.clock import Clock
+from edge_agent.outputs.mqtt.messages import Draft, Entry, OpenViolation
 from edge_agent.outputs.mqtt.payloads import ViolationFacts, ViolationPayload
-from edge_agent.outputs.mqtt.store import Entry
 
 
 def compose(entry: Entry, *, replayed: bool, clock: Clock) -> ViolationPayload:
@@ -35,3 +35,27 @@ def compose(entry: Entry, *, replayed: bool, clock: Clock) -> ViolationPayload:
         replayed=replayed,
         clock_synced=synced,
     )
+
+
+def late_end(left: OpenViolation, clock: Clock) -> Draft:
+    """The `ended` message of a violation whose end nobody saw: it is over by now, that is all that is known.
+
+    Within one boot the monotonic clock tells how long after its start that is, as for any other end. After another
+    boot only the wall clock can tell; the message keeps the boot of its `started`, and with it, by `compose`, the
+    times as they are.
+
+    Raises:
+        pydantic.ValidationError: the stored body is no violation of this version.
+        OverflowError: its times are beyond all calendars.
+    """
+    facts = ViolationFacts.model_validate_json(left.body)
+    if left.boot_id == clock.boot_id:
+        monotonic = max(left.monotonic, clock.monotonic())
+        ended_at = facts.occurred_at + timedelta(seconds=monotonic - left.monotonic)
+        synced = left.clock_synced
+    else:
+        monotonic = left.monotonic
+        ended_at = max(facts.occurred_at, clock.wall())
+        synced = left.clock_synced and clock.synced()
+    end = facts.model_copy(update={"type": "ended", "ended_at": ended_at})
+    return Draft(end.to_json(), monotonic, synced, boot_id=left.boot_id, closes=left.event_id)

@@ -9,9 +9,9 @@ from collections.abc import Callable
 from pydantic import ValidationError
 
 from edge_agent.outputs.mqtt.clock import Clock
+from edge_agent.outputs.mqtt.messages import Entry
 from edge_agent.outputs.mqtt.outbox import Outbox
 from edge_agent.outputs.mqtt.replay import compose
-from edge_agent.outputs.mqtt.store import Entry
 from edge_agent.outputs.mqtt.topics import Topics
 
 _LOG = logging.getLogger(__name__)
@@ -76,6 +76,10 @@ class Sender:
         self._cursor = 0
         self._backlog = self._outbox.last_seq
         self._next_replay = 0.0
+
+    def not_live(self, seq: int) -> None:
+        """What was appended up to this number is no news, however young it looks."""
+        self._backlog = max(self._backlog, seq)
 
     def disconnected(self) -> None:
         self._up = False

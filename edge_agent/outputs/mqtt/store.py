@@ -5,13 +5,11 @@ from __future__ import annotations
 import logging
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
-_LOG = logging.getLogger(__name__)
+from edge_agent.outputs.mqtt.messages import ROW_OVERHEAD, Entry, OpenViolation
 
-ROW_OVERHEAD = 160
-"""Bytes that a row is reckoned to take besides its body."""
+_LOG = logging.getLogger(__name__)
 
 _COLUMNS = "seq, picture, body, boot_id, monotonic, clock_synced"
 _SCHEMA = """
@@ -24,27 +22,15 @@ CREATE TABLE IF NOT EXISTS message (
   clock_synced INTEGER NOT NULL
 );
 CREATE TABLE IF NOT EXISTS counter (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS open_violation (
+  event_id TEXT PRIMARY KEY,
+  body BLOB NOT NULL,
+  boot_id TEXT NOT NULL,
+  monotonic REAL NOT NULL,
+  clock_synced INTEGER NOT NULL
+);
 """
-
-
-@dataclass(frozen=True, slots=True)
-class Entry:
-    """One message that waits for the broker."""
-
-    seq: int
-    picture: bool
-    """A snapshot's JPEG; otherwise a violation's JSON."""
-    body: bytes
-    boot_id: str
-    monotonic: float
-    """Monotonic seconds, within `boot_id`, of the moment it tells of."""
-    clock_synced: bool
-    """Whether the wall clock was right when the body was written."""
-
-    @property
-    def cost(self) -> int:
-        """Bytes that count towards the cap."""
-        return len(self.body) + ROW_OVERHEAD
+"""A file of a version that knew fewer tables gets the others when it is opened."""
 
 
 class DamagedError(Exception):
@@ -98,14 +84,25 @@ class Store:
             for seq, picture, length in rows:
                 yield seq, bool(picture), length + ROW_OVERHEAD
 
+    def open_violations(self) -> list[OpenViolation]:
+        """The violations that have begun and are not over, in the order in which they began."""
+        with _damage():
+            rows = self._db.execute("SELECT * FROM open_violation ORDER BY rowid").fetchall()
+        found = [violation for row in rows if (violation := sound_violation(row)) is not None]
+        if len(found) < len(rows):
+            raise DamagedError("an open violation holds values of other types")
+        return found
+
     def change(
         self,
         *,
         add: Sequence[Entry] = (),
         remove: Iterable[int] = (),
+        begun: Iterable[OpenViolation] = (),
+        over: Iterable[str] = (),
         counters: Iterable[tuple[str, int]] = (),
     ) -> None:
-        """Add and remove messages and set counters: all of it or nothing."""
+        """Add and remove messages and open violations, and set counters: all of it or nothing."""
         self._traces = self._traces or any(entry.picture for entry in add)  # also if it fails half-way
         with _damage():
             self._db.execute("BEGIN IMMEDIATE")
@@ -115,6 +112,11 @@ class Store:
                 self._db.executemany(
                     f"INSERT OR REPLACE INTO message ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
                     [(e.seq, e.picture, e.body, e.boot_id, e.monotonic, e.clock_synced) for e in add],
+                )
+                self._db.executemany("DELETE FROM open_violation WHERE event_id = ?", [(each,) for each in over])
+                self._db.executemany(
+                    "INSERT OR REPLACE INTO open_violation VALUES (?, ?, ?, ?, ?)",
+                    [(v.event_id, v.body, v.boot_id, v.monotonic, v.clock_synced) for v in begun],
                 )
                 self._db.executemany("INSERT OR REPLACE INTO counter VALUES (?, ?)", list(counters))
                 self._db.execute("COMMIT")
@@ -168,6 +170,14 @@ def sound_entry(row: tuple[object, ...]) -> Entry | None:
     if not sound:
         return None
     return Entry(seq, bool(picture), body, boot_id, monotonic, bool(clock_synced))  # type: ignore[arg-type]
+
+
+def sound_violation(row: tuple[object, ...]) -> OpenViolation | None:
+    """The open violation, if the file gave every value in its type."""
+    if len(row) != 5 or not isinstance(row[0], str) or sound_entry((1, False, *row[1:])) is None:
+        return None
+    event_id, body, boot_id, monotonic, clock_synced = row
+    return OpenViolation(event_id, body, boot_id, monotonic, bool(clock_synced))  # type: ignore[arg-type]
 
 
 _DISK_CODES = frozenset({3, 5, 6, 7, 8, 9, 10, 13, 14, 15})

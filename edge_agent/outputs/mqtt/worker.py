@@ -17,8 +17,10 @@ from edge_agent.outputs.mqtt.clock import Clock
 from edge_agent.outputs.mqtt.commands import Commands, state_text
 from edge_agent.outputs.mqtt.discovery import discovery_message
 from edge_agent.outputs.mqtt.inbox import Ack, Down, Inbox, Incoming, News, Notice, SwitchChanged, Up
-from edge_agent.outputs.mqtt.outbox import Draft, Outbox
+from edge_agent.outputs.mqtt.messages import Draft
+from edge_agent.outputs.mqtt.outbox import Outbox
 from edge_agent.outputs.mqtt.payloads import OFFLINE, ONLINE, StatusPayload, ViolationFacts
+from edge_agent.outputs.mqtt.replay import late_end
 from edge_agent.outputs.mqtt.sender import Sender
 from edge_agent.outputs.mqtt.topics import Topics
 from edge_agent.outputs.switches import NAMES, Switches
@@ -190,6 +192,7 @@ class Worker:
                 acks.clear()
 
         try:
+            self._end_what_was_left_open(outbox, sender)
             for item in news:
                 if isinstance(item, Notice):
                     drafts += self._drafts(item)
@@ -217,6 +220,19 @@ class Worker:
             self._publish_status()
         outbox.tend()
 
+    def _end_what_was_left_open(self, outbox: Outbox, sender: Sender) -> None:
+        """Report the ends that an earlier run could not, for it was killed or lost its power."""
+        drafts = []
+        for left in outbox.left_open:
+            try:
+                drafts.append(late_end(left, self._clock))
+            except (ValidationError, OverflowError) as error:
+                _LOG.error("the open violation %s can't be read and is forgotten: %s", left.event_id, error)
+                outbox.forget_violation(left.event_id)
+        if drafts:
+            _LOG.info("%d violations were open when the service last ended: they are over now", len(drafts))
+            sender.not_live(outbox.append(drafts)[-1])
+
     def _drafts(self, item: Notice) -> list[Draft]:
         """The picture, if there is one, and the event."""
         violation = item.notice.violation
@@ -227,7 +243,14 @@ class Worker:
             _LOG.error("violation %s can't be reported: %s", violation.event_id, error)
             self._fault = f"a violation could not be put into words: {violation.event_id}"
             return []
-        event = Draft(facts.to_json(), violation.monotonic, synced)
+        starts = violation.type is ViolationType.STARTED
+        event = Draft(
+            facts.to_json(),
+            violation.monotonic,
+            synced,
+            opens=violation.event_id if starts else None,
+            closes=None if starts else violation.event_id,
+        )
         if item.jpeg is None:
             return [event]
         return [Draft(item.jpeg, violation.monotonic, synced, picture=True), event]

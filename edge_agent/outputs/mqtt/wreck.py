@@ -1,15 +1,17 @@
-"""A damaged outbox file: it is set aside, and what can still be read of it is told a little at a time."""
+"""A damaged outbox file: it is set aside, and what can still be read of it is saved a little at a time."""
 
 from __future__ import annotations
 
 import logging
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
-from edge_agent.outputs.mqtt.store import Entry, sound_entry
+from edge_agent.outputs.mqtt.messages import Entry, OpenViolation
+from edge_agent.outputs.mqtt.store import Store, sound_entry, sound_violation
 
 _LOG = logging.getLogger(__name__)
 
@@ -22,35 +24,42 @@ _JPEG = b"\xff\xd8\xff"
 
 
 class Wreck:
-    """A damaged file's messages: from its start up to the damage, and from its end back to it.
+    """A file that was set aside: its messages, the violations that are open by it, and its counters.
 
     A text that is none any more is taken as well as it can be, and the columns by their places, not their names.
-    No method raises for the file's sake; never more than a batch of it is held in memory.
+    Nothing is raised for the file's sake, and never more than a batch of it is held in memory.
     """
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self._batches = _batches(path)
-        self._batch: list[Entry] | None = None
+        self._batch: list[Entry] = []  # read, but not safe elsewhere yet
 
-    def batch(self) -> list[Entry]:
-        """The messages that come next, the same until `taken` is called; empty: there are no more."""
-        if self._batch is None:
-            self._batch = next(self._batches, [])
-        return self._batch
+    def bring_over(self, store: Store, wanted: Callable[[Entry], bool]) -> None:
+        """Copy what can still be read and is wanted. A number may be read twice.
 
-    def taken(self) -> None:
-        """The batch is safe elsewhere. A number may come twice."""
-        self._batch = None
+        Raises what `store` raises; where its disk fails, the next call goes on with the same batch.
+        """
+        while batch := self._batch or next(self._batches, []):
+            self._batch = batch
+            store.change(add=[entry for entry in batch if wanted(entry)])
+            self._batch = []
+        store.change(begun=self._open_violations(), counters=self._counters().items())
 
-    def counters(self) -> dict[str, int]:
-        """The counters, or none if they can't be read."""
-        try:
-            with closing(_connect(self.path)) as db:
-                return {str(name): int(value) for name, value in db.execute("SELECT name, value FROM counter")}
-        except (sqlite3.Error, ValueError, TypeError) as error:
-            _LOG.debug("%s: no counters left: %s", self.path, error)
-            return {}
+    def _open_violations(self) -> list[OpenViolation]:
+        found: dict[str, OpenViolation] = {}
+        for row in _rows(self.path, "SELECT * FROM open_violation ORDER BY rowid"):
+            violation = sound_violation(row)
+            if violation is not None:
+                found.setdefault(violation.event_id, violation)
+        return list(found.values())
+
+    def _counters(self) -> dict[str, int]:
+        found = {}
+        for name, value in _rows(self.path, "SELECT name, value FROM counter ORDER BY name"):
+            if isinstance(name, str) and isinstance(value, int):
+                found[name] = value
+        return found
 
 
 def _connect(path: Path) -> sqlite3.Connection:
@@ -74,6 +83,14 @@ def _batches(path: Path) -> Iterator[list[Entry]]:
 
 
 def _entries(path: Path) -> Iterator[Entry]:
+    for row in _rows(path, "SELECT rowid, * FROM message ORDER BY rowid"):
+        entry = sound_entry((row[0], *row[2:]))  # the number is the row's own
+        if entry is not None:
+            yield entry
+
+
+def _rows(path: Path, select: str) -> Iterator[tuple[Any, ...]]:
+    """The rows from the start up to the damage, and from the end back to it."""
     try:
         db = _connect(path)
     except sqlite3.Error as error:
@@ -82,12 +99,9 @@ def _entries(path: Path) -> Iterator[Entry]:
     with closing(db):
         for direction in ("ASC", "DESC"):
             try:
-                for row in db.execute(f"SELECT rowid, * FROM message ORDER BY rowid {direction}"):
-                    entry = sound_entry((row[0], *row[2:]))  # the number is the row's own
-                    if entry is not None:
-                        yield entry
+                yield from db.execute(f"{select} {direction}")
             except sqlite3.Error as error:
-                _LOG.debug("%s: reading %s ended at the damage: %s", path, direction, error)
+                _LOG.debug("%s: %s %s ended at the damage: %s", path, select, direction, error)
             else:
                 return  # nothing was in the way: from the other end there is nothing else
 

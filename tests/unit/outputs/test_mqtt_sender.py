@@ -11,7 +11,8 @@ import pytest
 from violations import make_notice
 
 from edge_agent.outputs.mqtt.clock import Clock
-from edge_agent.outputs.mqtt.outbox import DISK_RETRY, Draft, Outbox
+from edge_agent.outputs.mqtt.messages import Draft
+from edge_agent.outputs.mqtt.outbox import DISK_RETRY, Outbox
 from edge_agent.outputs.mqtt.payloads import ViolationFacts
 from edge_agent.outputs.mqtt.sender import PICTURE_TRIES, Sender
 from edge_agent.outputs.mqtt.store import Store

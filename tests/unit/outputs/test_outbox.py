@@ -4,6 +4,7 @@ import sqlite3
 import tempfile
 from datetime import datetime, timezone
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import settings
@@ -12,8 +13,9 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, ru
 
 from edge_agent.outputs.mqtt.backlog import Backlog, SequenceMark
 from edge_agent.outputs.mqtt.clock import Clock
-from edge_agent.outputs.mqtt.outbox import DISK_RETRY, Draft, Outbox
-from edge_agent.outputs.mqtt.store import ROW_OVERHEAD, DamagedError, Entry, Store
+from edge_agent.outputs.mqtt.messages import ROW_OVERHEAD, Draft, Entry
+from edge_agent.outputs.mqtt.outbox import DISK_RETRY, Outbox
+from edge_agent.outputs.mqtt.store import DamagedError, Store
 from edge_agent.outputs.mqtt.wreck import Wreck
 
 CAP = 1_000_000
@@ -201,13 +203,19 @@ def failing_to_open(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(Store, "contents", contents)
 
 
-def failing(monkeypatch: pytest.MonkeyPatch, error: Exception | None) -> None:
-    """Let every write fail as a full disk does; None: as before."""
+def failing(monkeypatch: pytest.MonkeyPatch, error: Exception | None, *, times: int | None = None) -> None:
+    """Let every write, or so many of them, fail as a full disk does; None: as before."""
     if error is None:
         monkeypatch.undo()
         return
+    failed: list[int] = []
+    real = Store.change
 
-    def change(*_args: object, **_kwargs: object) -> None:
+    def change(store: Store, **what: Any) -> None:
+        if times is not None and len(failed) >= times:
+            real(store, **what)
+            return
+        failed.append(1)
         raise error
 
     monkeypatch.setattr(Store, "change", change)
@@ -269,8 +277,9 @@ def test_the_store_refuses_what_is_no_database(tmp_path: Path) -> None:
     (tmp_path / "o").write_bytes(b"not a database at all, but long enough to have a header" * 20)
     with pytest.raises(DamagedError):
         Store(tmp_path / "o")
-    wreck = Wreck(tmp_path / "o")
-    assert (wreck.batch(), wreck.counters()) == ([], {})
+    other = Store(tmp_path / "other")
+    Wreck(tmp_path / "o").bring_over(other, lambda _entry: True)
+    assert (list(other.contents()), other.counters(), other.open_violations()) == ([], {}, [])
 
 
 def test_a_commit_reaches_the_disk_itself(tmp_path: Path) -> None:
@@ -309,7 +318,8 @@ def test_the_mark_is_above_all_numbers(tmp_path: Path) -> None:
 
 
 class Model(RuleBasedStateMachine):
-    """Whatever happens to the disk, the outbox holds what was appended and not delivered, in order."""
+    """Whatever happens to the disk, the outbox holds what was appended and not delivered, in order, and knows what
+    has begun and not ended."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -318,6 +328,8 @@ class Model(RuleBasedStateMachine):
         self._patch = pytest.MonkeyPatch()
         self._broken = False
         self.expected: dict[int, bytes] = {}
+        self.open: list[str] = []
+        self.begun = 0
 
     @initialize()
     def begin(self) -> None:
@@ -342,6 +354,20 @@ class Model(RuleBasedStateMachine):
                 del self.expected[seq]
 
     @rule()
+    def violation_begins(self) -> None:
+        self.begun += 1
+        self.open.append(f"v{self.begun}")
+        draft = Draft(b"started", 1.5, True, opens=self.open[-1])
+        self.expected[self.outbox.append([draft])[0]] = draft.body
+
+    @rule(data=st.data())
+    def violation_ends(self, data: st.DataObject) -> None:
+        if self.open:
+            draft = Draft(b"ended", 1.5, True, closes=data.draw(st.sampled_from(self.open)))
+            self.open.remove(draft.closes or "")
+            self.expected[self.outbox.append([draft])[0]] = draft.body
+
+    @rule()
     def disk_fills(self) -> None:
         failing(self._patch, sqlite3.OperationalError("database or disk is full"))
         self._broken = True
@@ -357,6 +383,7 @@ class Model(RuleBasedStateMachine):
         if not self._broken:
             self.outbox.close()
             self._open()
+            assert [violation.event_id for violation in self.outbox.left_open] == self.open
 
     @rule()
     def tend(self) -> None:

@@ -39,6 +39,9 @@ def test_damage_while_running_is_survived(tmp_path: Path) -> None:
     outbox.close()
 
 
+COLUMN = b"picture INTEGER NOT NULL,\n  body BLOB NOT NULL,\n  boot_id TEXT NOT NULL,\n  monotonic"
+
+
 def flip(path: Path, before: bytes, after: bytes) -> None:
     data = path.read_bytes()
     assert data.count(before) == 1 and len(before) == len(after)
@@ -49,7 +52,8 @@ def flip(path: Path, before: bytes, after: bytes) -> None:
     ("before", "after"),
     [
         (b"body 3boot", b"body 3\xe2oot"),  # the text is no UTF-8 any more
-        (b"monotonic REAL", b"mono4onic REAL"),  # no such column
+        (COLUMN, COLUMN.replace(b"mono", b"mon4")),  # no such column
+        (b"event_id TEXT PRIMARY", b"event_i4 TEXT PRIMARY"),
     ],
 )
 def test_a_flipped_bit_that_quick_check_does_not_see_costs_nothing(
@@ -177,7 +181,7 @@ def damaged(path: Path, count: int) -> None:
     outbox = Outbox(path, CAP, clock=Ticking().clock())
     outbox.append([event(b"body %d" % number) for number in range(1, count + 1)])
     outbox.close()
-    flip(path, b"monotonic REAL", b"mono4onic REAL")
+    flip(path, COLUMN, COLUMN.replace(b"mono", b"mon4"))
 
 
 def interrupted(patch: pytest.MonkeyPatch, error: BaseException, *, after: int) -> None:
