@@ -51,6 +51,11 @@ class _Talk:
         client.on_unsubscribe = self._on_subscribe
         client.on_end = self._on_end
 
+    @property
+    def oversize(self) -> Trouble | None:
+        """What came that was too long to be taken in."""
+        return explain_oversize(self._client.oversize) if self._client.oversize is not None else None
+
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> ReasonCode:
         """Publish with QoS 1 and return the broker's answer. Raises `BrokerError` if none comes."""
         return self._answer(self._client.publish(topic, payload, qos=1, retain=retain).mid)[0]
@@ -69,8 +74,8 @@ class _Talk:
             self._news.wait_for(lambda: mid is None or mid in self._answers or self._over, self._timeout)
             if mid in self._answers:
                 return self._answers.pop(mid)
-            if self._client.oversize is not None:
-                raise BrokerError(explain_oversize(self._client.oversize))
+            if self._client.overwhelmed and self.oversize is not None:
+                raise BrokerError(self.oversize)
             if mid is None or self._over:
                 raise BrokerError(_GONE)
             raise BrokerError(Trouble(f"the broker gave no answer within {self._timeout:g} s", "look into its log"))
@@ -147,7 +152,8 @@ def probe(settings: MqttSettings, device: DeviceSettings) -> CheckLine:
                 for topic, code in zip(topics.commands(), talk.subscribe(topics.commands()), strict=False)
                 if code.is_failure
             ]
-            talk.unsubscribe(topics.commands())  # until then: a retained message the service could not bear
+            talk.unsubscribe(topics.commands())  # what is retained there has come by then
+            oversize = talk.oversize
             writable = _may_write(talk, topics) if settings.protocol == "5" else None
         if settings.protocol != "5":
             writable = _ask_in_version_5(settings, device, topics)
@@ -159,6 +165,8 @@ def probe(settings: MqttSettings, device: DeviceSettings) -> CheckLine:
     if writable is False:
         hint = f"give this user the right to write {topics.base}/# and {topics.discovery}"
         return CheckLine("broker", "fail", f"{where}: connected, but it may not publish", hint)
+    if oversize is not None:
+        return CheckLine("broker", "warn", f"{where}: connected, but {oversize.what}", oversize.remedy)
     security = "TLS" if settings.tls.enabled else "no TLS"
     rights = "may listen and publish" if writable else "may listen; MQTT 3.1.1 does not tell whether it may publish"
     return CheckLine("broker", "ok", f"{where}: connected in {took * 1000:.0f} ms, {security}, {rights}")

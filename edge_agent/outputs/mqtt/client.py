@@ -22,7 +22,7 @@ from edge_agent.outputs.mqtt.factory import (
     explain_refusal,
     is_lasting,
 )
-from edge_agent.outputs.mqtt.paho_client import Client
+from edge_agent.outputs.mqtt.paho_client import Client, Oversize
 
 _LOG = logging.getLogger(__name__)
 
@@ -97,6 +97,7 @@ class Link:
         """Attempts since the start that found no broker or were refused, and connections that were lost."""
         self._reason: str | None = "not connected yet"
         self._logged: str | None = None
+        self._told: str | None = None
         self._thread = threading.Thread(target=self._run, name="mqtt-link", daemon=True)
 
     @property
@@ -197,11 +198,11 @@ class Link:
             # the callbacks hold the session, and it the client: without this circle the client's sockets are closed
             # as soon as its thread has ended, not whenever the garbage is collected
             client.on_connect = client.on_disconnect = client.on_end = None
-            client.on_message = client.on_publish = client.on_subscribe = None
+            client.on_message = client.on_publish = client.on_subscribe = client.on_oversize = None
 
     def _see_through(self, session: _Session) -> _End:
         """Wait for the broker's answer and then for the end of the connection."""
-        settings = self._settings
+        settings, client = self._settings, session.client
         if not session.answered.wait(settings.connect_timeout):
             return _End(str(explain_error(TimeoutError(), settings)))
         if session.refusal is not None:
@@ -215,9 +216,8 @@ class Link:
         if lasted >= STABLE_AFTER:
             self._logged = None
         self._listener.on_down(session.number)
-        oversize = session.client.oversize
-        if oversize is not None:  # it may be retained: whoever hurries back is sent it again
-            return _End(str(explain_oversize(oversize)), slow=True)
+        if client.overwhelmed and client.oversize is not None:  # retained, it comes again
+            return _End(str(explain_oversize(client.oversize)), slow=True)
         reason = session.farewell or "the connection to the broker was lost"
         self._short = self._short + 1 if lasted < STABLE_AFTER else 0
         if self._short >= _SUSPICIOUS:
@@ -259,6 +259,13 @@ class Link:
             if any(code.is_failure for code in codes):
                 self._listener.on_subscription_refused()
 
+        def on_oversize(packet: Oversize) -> None:
+            text = str(explain_oversize(packet))
+            if text != self._told:  # a retained one comes again at each connect
+                _LOG.warning("MQTT: %s; it is not taken in", text)
+            self._told = text
+
+        client.on_oversize = on_oversize
         client.on_connect = on_connect
         client.on_disconnect = on_disconnect
         client.on_end = on_end

@@ -122,10 +122,10 @@ def explain_error(error: Exception, settings: MqttSettings) -> Trouble:
 
 
 def explain_oversize(packet: Oversize) -> Trouble:
-    """Why this side ended the connection."""
+    """What a broker sent that was not taken in."""
     size = f"{packet.length / 1e6:.0f} MB" if packet.length >= 1_000_000 else f"{packet.length / 1e3:.0f} kB"
     if packet.topic is None:
-        return Trouble(f"the broker sent a packet of {size}", "look into its log")
+        return Trouble(f"the broker sent a message of {size}", "look into its log")
     what = f"the broker sent {size} on {packet.topic}, where only short commands belong"
     if packet.retained:
         return Trouble(what, f"remove it there with mosquitto_pub -t '{packet.topic}' -r -n")

@@ -18,12 +18,14 @@ LONGEST_PACKET = 65_536
 """Bytes of the longest packet that is taken from a broker; no command needs a hundredth of it."""
 
 _HEAD = 1024
-"""Bytes that are read of a longer one, for the sake of its topic."""
+"""Bytes that are kept of a longer one, for the sake of its topic."""
+_PIECE = 16_384
+"""Bytes of it that are read at once."""
 
 
 @dataclass(frozen=True, slots=True)
 class Oversize:
-    """A packet that was too long to be read."""
+    """A publication that was too long to be taken in."""
 
     length: int
     topic: str | None
@@ -35,13 +37,16 @@ class Client(mqtt.Client):
     """For one connection. Tells of the end of its network thread, whatever ends it, and takes no huge packets."""
 
     on_end: Callable[[], None] | None = None
+    on_oversize: Callable[[Oversize], None] | None = None
 
     def __init__(self, identity: str, **options: Any) -> None:
         """`identity`: the client id; `options`: paho's."""
         super().__init__(CallbackAPIVersion.VERSION2, client_id=identity, **options)
         self._broken_off = False
         self.oversize: Oversize | None = None
-        """The packet for whose length this side has ended the connection."""
+        """The latest publication of which only the beginning was taken."""
+        self.overwhelmed = False
+        """Whether this side ended the connection because of it."""
 
     def dial(self, host: str, port: int, keepalive: int) -> None:
         """Connect; a broker of MQTT 5 is asked to keep all that is longer than `LONGEST_PACKET`.
@@ -92,20 +97,28 @@ class Client(mqtt.Client):
     def _sock_recv(self, bufsize: int) -> bytes:
         """What paho reads with: it asks for all the rest of a packet at once, and holds it three times.
 
-        A packet that is too long ends the connection here, with little more read than its length. MQTT 3.1.1 knows
-        no other way to be spared it, and a broker of MQTT 5 may err.
+        Of a publication that is too long its beginning is kept, and what follows is thrown away as it comes: to
+        paho, the rest of its payload is never more than a piece. MQTT 3.1.1 knows no way to be spared it, and a
+        broker of MQTT 5 may err. It ends the connection if it comes over WebSockets, whose frames paho holds whole
+        and copies at each piece; any other packet of that length is nonsense and does so, too.
         """
-        if bufsize <= LONGEST_PACKET:
+        packet = self._in_packet
+        if packet["remaining_length"] <= LONGEST_PACKET or not packet["have_remaining"]:
             return super()._sock_recv(bufsize)
+        if packet["command"] & 0xF0 != MessageType.PUBLISH:
+            raise ConnectionAbortedError("the packet is too long")  # to paho, the connection is lost
+        if packet["packet"]:
+            del packet["packet"][_HEAD:]
+            return super()._sock_recv(min(bufsize, _PIECE))
         head = super()._sock_recv(_HEAD)
-        if not head:
-            return head
-        command = self._in_packet["command"]
-        if command & 0xF0 == MessageType.PUBLISH:
-            self.oversize = Oversize(bufsize, _topic(head), bool(command & 1))
-        else:
-            self.oversize = Oversize(bufsize, None, False)
-        raise ConnectionAbortedError("the packet is too long")  # to paho, the connection is lost
+        if head:
+            self.oversize = Oversize(packet["remaining_length"], _topic(head), bool(packet["command"] & 1))
+            if self._transport == "websockets":
+                self.overwhelmed = True
+                raise ConnectionAbortedError("the message is too long")
+            if self.on_oversize is not None:
+                self.on_oversize(self.oversize)
+        return head
 
 
 def _topic(head: bytes) -> str | None:

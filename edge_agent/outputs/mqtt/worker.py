@@ -230,7 +230,7 @@ class Worker:
                 _LOG.error("the open violation %s can't be read and is forgotten: %s", left.event_id, error)
                 outbox.forget_violation(left.event_id)
         if drafts:
-            _LOG.info("%d violations were open when the service last ended: they are over now", len(drafts))
+            _LOG.info("violations that were open when the service last ended, and are over now: %d", len(drafts))
             sender.not_live(outbox.append(drafts)[-1])
 
     def _drafts(self, item: Notice) -> list[Draft]:
