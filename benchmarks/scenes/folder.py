@@ -11,7 +11,7 @@ import numpy as np
 from benchmarks.scenes.portraits import Portrait
 from convert.faces.records import singles_held_out
 from convert.mask import faces, reviewed
-from convert.mask.records import LABELS, in_validation, read_singles
+from convert.mask.records import LABELS, in_validation
 from edge_agent.types import Box, Verdict
 
 
@@ -41,7 +41,7 @@ def folder_portraits(
     manifest = next((path for path in manifests if path.is_file()), None)
     unseen = singles_held_out(manifest) if manifest else None
     looked_at = reviewed.read()
-    for record in faces.found(read_singles(folder), folder):
+    for record in faces.found(faces.listed(folder, None), folder):
         name = f"{record.path.parent.name}/{record.path.name}"
         if record.box is None or record.synthetic:
             continue

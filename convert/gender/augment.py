@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert import images
+from convert.gender.boxes import DeviceEye
 from convert.gender.masks import paint_mask
 from convert.gender.records import Faces, Other
 from edge_agent.vision.crops import CropMargins, face_crop
@@ -89,12 +90,33 @@ def plain_crops(
     The mask of a face depends on ``seed`` and the face alone, whichever others are measured with it.
     """
     crops = np.empty((len(indices), size, size, 3), np.uint8)
-    for row, index in enumerate(indices):
+    for row, (image, box, _) in enumerate(seen(faces, indices, masked=masked, seed=seed, device=device)):
+        face_crop(image, box, size, MARGINS, out=crops[row])
+    return crops
+
+
+def seen(
+    faces: Faces, indices: NDArray[np.int64], *, masked: bool, seed: int = 0, device: bool = False
+) -> Iterator[tuple[NDArray[np.uint8], list[float], bool]]:
+    """Photos as they are to be measured, each with the box to cut it at and whether that is the one asked for.
+
+    With ``device`` that is where the device's face net sees the face, a masked one with its mask on: that is all
+    that a device ever sees. Where it sees none it is the box that came with the photo.
+
+    Raises:
+        ModelError: the face net's files are missing or altered.
+    """
+    eye = DeviceEye() if masked and device else None
+    for index in map(int, indices):
         image = np.asarray(faces.pixels[index])
         if masked:
-            image = worn(faces, int(index), np.random.default_rng((seed, int(index))))
-        face_crop(image, faces.cut_at(index, device=device), size, MARGINS, out=crops[row])
-    return crops
+            image = worn(faces, index, np.random.default_rng((seed, index)))
+        if eye is None:
+            known = not device or bool(np.isfinite(faces.device_boxes[index, 0]))
+            yield image, faces.cut_at(index, device=device), known
+            continue
+        found = eye.box(image, faces.boxes[index])
+        yield image, (faces.boxes[index] if found is None else found).tolist(), found is not None
 
 
 def worn(faces: Faces, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:

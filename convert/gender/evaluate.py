@@ -64,7 +64,7 @@ def evaluate(
     members = groups(faces, indices)
     conditions = []
     for name in ("bare", "masked"):
-        scores = male_scores(classifier, faces, indices, masked=name == "masked")
+        scores, _ = male_scores(classifier, faces, indices, masked=name == "masked")
         right, sure = right_and_sure(scores, faces.sex[indices])
         rows = {
             kind: [row(group, right[member], sure[member], threshold) for group, member in of_kind.items()]
@@ -75,8 +75,9 @@ def evaluate(
         conditions.append(Condition(name, rows, gaps, error, right, sure))
     device = []
     for name in ("bare", "masked"):
-        scores = male_scores(classifier, faces, indices, masked=name == "masked", device=True)
-        device.append(row(name, *right_and_sure(scores, faces.sex[indices]), threshold))
+        scores, found = male_scores(classifier, faces, indices, masked=name == "masked", device=True)
+        right, sure = right_and_sure(scores, faces.sex[indices])
+        device.append(row(f"{name}, {found} found", right, sure, threshold))
     return Report(model, threshold, tuple(conditions), speed, device=tuple(device))
 
 

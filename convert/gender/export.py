@@ -107,7 +107,7 @@ def export_gender(weights: Path, faces: Faces, out: Path, *, wanted: float) -> E
     if difference > _TOLERATED:
         raise ConvertError(f"OpenCV's answer differs from PyTorch's by {difference:.4f}")
     classifier = GenderClassifier(prototxt, caffemodel, contract(), backend="cpu")
-    scores = [male_scores(classifier, faces, indices, **view) for view in views]
+    scores = [male_scores(classifier, faces, indices, **view)[0] for view in views]
     threshold = threshold_for(*right_and_sure(np.concatenate(scores), sex), wanted)
     return Exported(prototxt, caffemodel, divisor, threshold, difference)
 

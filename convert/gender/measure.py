@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.errors import ConvertError
-from convert.gender.augment import worn
+from convert.gender.augment import seen
 from convert.gender.records import AGES, RACES, SEXES, Faces
 from convert.metrics import Figure, resampled, share
 from edge_agent.vision.gender import GenderClassifier
@@ -40,21 +40,25 @@ class Gap:
 
 
 def male_scores(classifier: GenderClassifier, faces: Faces, indices: NDArray[np.int64], *, masked: bool,
-                seed: int = 0, device: bool = False) -> NDArray[np.float64]:  # fmt: skip
-    """Probability of male for each face, ``(n,)``; a face's painted mask depends on ``seed`` and the face alone.
+                seed: int = 0, device: bool = False) -> tuple[NDArray[np.float64], int]:  # fmt: skip
+    """Probability of male for each face, ``(n,)``, and how many were cut as asked for.
 
-    With ``device`` they are cut where the device's face net sees them, if it does.
+    A face's painted mask depends on ``seed`` and the face alone. With ``device`` they are cut where the device's
+    face net sees them, if it does (:func:`convert.gender.augment.seen`).
+
+    Raises:
+        ConvertError: a box lies outside its photo.
+        ModelError: the face net's files are missing or altered.
     """
-    scores = np.empty(len(indices))
-    for row, index in enumerate(indices):
-        image = np.asarray(faces.pixels[index])
-        if masked:
-            image = worn(faces, int(index), np.random.default_rng((seed, int(index))))
-        found = classifier.classify(image, faces.cut_at(int(index), device=device))
-        if found is None:
-            raise ConvertError(f"{faces.files[index]}: its face box lies outside the photo")
-        scores[row] = found.male
-    return scores
+    scores, found = np.empty(len(indices)), 0
+    shown = seen(faces, indices, masked=masked, seed=seed, device=device)
+    for row, (image, box, known) in enumerate(shown):
+        told = classifier.classify(image, box)
+        if told is None:
+            raise ConvertError(f"{faces.files[indices[row]]}: its face box lies outside the photo")
+        scores[row] = told.male
+        found += known
+    return scores, found
 
 
 def right_and_sure(

@@ -12,6 +12,8 @@ from edge_agent.types import Verdict
 data = pytest.importorskip("skimage.data", reason="needs the test extra")
 
 from benchmarks.scenes.folder import folder_portraits  # noqa: E402  # after the check for the extra
+from convert.mask.faces import listed  # noqa: E402
+from convert.mask.records import in_validation  # noqa: E402
 
 
 @pytest.fixture
@@ -40,3 +42,18 @@ def test_a_manifest_keeps_back_what_was_trained_on(folder: Path) -> None:
     rows = [f"{name},mask,{name.split('/')[1]},made,0,,{number}" for number, name in enumerate(names)]
     (folder / "manifest.csv").write_text("\n".join(["file,task,label,source,synthetic,orig,group", *rows]) + "\n")
     assert len(list(folder_portraits(folder))) < len(list(folder_portraits(folder, validation_only=False))) == 12
+
+
+def test_badly_worn_masks_are_kept_back_by_the_groups_that_were_trained_on(folder: Path) -> None:
+    """Their group is joined with that of the photo they were cut from, and the joined name decides."""
+    image = cv2.imread(str(folder / "with_mask/0.png"))
+    (folder / "incorrect").mkdir()
+    rows = ["file,label,source,synthetic,orig,group"]
+    for number in range(40):
+        cv2.imwrite(str(folder / f"incorrect/{number}.png"), cv2.convertScaleAbs(image, beta=number))
+        rows.append(f"mask/incorrect/{number}.png,incorrect,made,0,{number}.jpg,{number}")
+    (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
+    trained = {record.path.name for record in listed(folder, None) if not in_validation(record.group)}
+    shown = {Path(portrait.name).name for portrait in folder_portraits(folder) if "incorrect" in portrait.name}
+    assert shown
+    assert not shown & trained
