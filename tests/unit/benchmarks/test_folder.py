@@ -48,10 +48,10 @@ def test_badly_worn_masks_are_kept_back_by_the_groups_that_were_trained_on(folde
     """Their group is joined with that of the photo they were cut from, and the joined name decides."""
     image = cv2.imread(str(folder / "with_mask/0.png"))
     (folder / "incorrect").mkdir()
-    rows = ["file,label,source,synthetic,orig,group"]
-    for number in range(40):
-        cv2.imwrite(str(folder / f"incorrect/{number}.png"), cv2.convertScaleAbs(image, beta=number))
-        rows.append(f"mask/incorrect/{number}.png,incorrect,made,0,{number}.jpg,{number}")
+    rows = ["file,task,label,source,synthetic,orig,group"]
+    for number in range(60):
+        cv2.imwrite(str(folder / f"incorrect/{number}.png"), cv2.convertScaleAbs(image, beta=number % 40))
+        rows.append(f"mask/incorrect/{number}.png,mask,incorrect,made,0,{number}.jpg,{number}")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
     trained = {record.path.name for record in listed(folder, None) if not in_validation(record.group)}
     shown = {Path(portrait.name).name for portrait in folder_portraits(folder) if "incorrect" in portrait.name}
