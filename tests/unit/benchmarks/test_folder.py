@@ -49,7 +49,7 @@ def test_badly_worn_masks_are_kept_back_by_the_groups_that_were_trained_on(folde
     image = cv2.imread(str(folder / "with_mask/0.png"))
     (folder / "incorrect").mkdir()
     rows = ["file,task,label,source,synthetic,orig,group"]
-    for number in range(60):
+    for number in range(120):
         cv2.imwrite(str(folder / f"incorrect/{number}.png"), cv2.convertScaleAbs(image, beta=number % 40))
         rows.append(f"mask/incorrect/{number}.png,mask,incorrect,made,0,{number}.jpg,{number}")
     (folder / "manifest.csv").write_text("\n".join(rows) + "\n")
