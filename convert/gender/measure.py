@@ -94,17 +94,25 @@ def row(name: str, right: NDArray[np.bool_], sure: NDArray[np.float64], threshol
 
 
 def largest_gap(right: NDArray[np.bool_], members: dict[str, NDArray[np.bool_]]) -> Gap:
-    """The largest difference in accuracy between groups, with a bootstrap interval over faces."""
+    """The largest difference in accuracy between groups, with a bootstrap interval over faces.
+
+    A group that a draw holds no face of has no accuracy there, and takes no part in that draw.
+    """
     names = [name for name, member in members.items() if member.any()]
     table = np.array([members[name] for name in names])
 
     def accuracies(drawn: NDArray[np.int64]) -> NDArray[np.float64]:
         counts = table[:, drawn].sum(axis=1)
         hits = (table[:, drawn] & right[drawn]).sum(axis=1)
-        return np.asarray(hits / np.maximum(counts, 1), np.float64)
+        return np.where(counts > 0, hits / np.maximum(counts, 1), np.nan)
 
     shares = accuracies(np.arange(len(right)))
-    gap = resampled(lambda drawn: float(np.ptp(accuracies(drawn))), len(right))
+
+    def apart(drawn: NDArray[np.int64]) -> float:
+        found = accuracies(drawn)
+        return float(np.nanmax(found) - np.nanmin(found))
+
+    gap = resampled(apart, len(right))
     return Gap(names[int(shares.argmax())], names[int(shares.argmin())], gap)
 
 

@@ -57,6 +57,17 @@ def test_the_gap_names_the_groups_furthest_apart() -> None:
     assert 0.15 < gap.gap.low < 0.3 < gap.gap.high < 0.45
 
 
+def test_a_group_that_a_draw_lacks_is_not_all_wrong_in_it() -> None:
+    member = np.arange(1003)
+    right = np.ones(1003, bool)
+    right[:96] = False  # the many: .904; the three: 1
+
+    gap = largest_gap(right, {"many": member < 1000, "three": member >= 1000}).gap
+
+    assert gap.value == pytest.approx(0.096)
+    assert gap.high < 0.15
+
+
 def test_evaluating_without_a_dataset_says_what_is_missing(
     tmp_path: object, capsys: pytest.CaptureFixture[str]
 ) -> None:
