@@ -6,8 +6,10 @@ it names and ``faces.jsonl`` (:mod:`convert.detections`).
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import logging
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -102,7 +104,8 @@ def load_faces(dataset: Path, cache: Path) -> Faces:
     """Read the gender photos of a dataset folder; the first time they are decoded into ``cache``, and searched.
 
     Raises:
-        ConvertError: a file is missing or unreadable, or the manifest has no gender photos.
+        ConvertError: a file is missing or unreadable, the manifest has no gender photos, or ``cache`` has no room
+            for them.
     """
     rows = _manifest(dataset)
     found = dict(detections.read(dataset / detections.NAME, containing='"gender/'))
@@ -111,8 +114,12 @@ def load_faces(dataset: Path, cache: Path) -> Faces:
     stamp_file = cache / "gender_files.txt"
     stamp = "\n".join(row["file"] for row in rows)
     if not (pixels_file.is_file() and stamp_file.is_file() and stamp_file.read_text() == stamp):
+        # First and last: an interrupted run leaves no stamp, least of all that of the photos it wrote over.
+        stamp_file.unlink(missing_ok=True)
         _decode(dataset, rows, pixels_file, scales_file)
-        stamp_file.write_text(stamp)  # last: an interrupted run decodes again
+        part = stamp_file.with_suffix(".part")
+        part.write_text(stamp)
+        part.replace(stamp_file)
     pixels = np.load(pixels_file, mmap_mode="r")
     scales = np.load(scales_file)
     boxes = np.empty((len(rows), 4), np.float32)
@@ -165,6 +172,7 @@ def _decode(dataset: Path, rows: list[dict[str, str]], pixels_file: Path, scales
     pixels = np.lib.format.open_memmap(  # type: ignore[no-untyped-call]  # numpy leaves it untyped
         pixels_file, mode="w+", dtype=np.uint8, shape=shape
     )
+    _reserve(pixels_file)
     scales = np.empty((len(rows), 2))
     for index, row in enumerate(rows):
         image = images.read(dataset / row["file"])
@@ -176,6 +184,25 @@ def _decode(dataset: Path, rows: list[dict[str, str]], pixels_file: Path, scales
     pixels.flush()
     np.save(scales_file, scales)
     _log.info("decoded %d photos into %s", len(rows), pixels_file)
+
+
+def _reserve(file: Path) -> None:
+    """Take the room of a file that is a hole so far: a write to its mapping that finds none kills the process.
+
+    Raises:
+        ConvertError: there is not so much room.
+    """
+    if not hasattr(os, "posix_fallocate"):  # macOS
+        return
+    length = file.stat().st_size
+    try:
+        with file.open("r+b") as stream:
+            os.posix_fallocate(stream.fileno(), 0, length)
+    except OSError as error:
+        if error.errno in (errno.EOPNOTSUPP, errno.EINVAL, errno.ENOSYS):  # the file system cannot reserve
+            return
+        file.unlink()
+        raise ConvertError(f"no room for {length} bytes in {file.parent}: {error.strerror}") from error
 
 
 def _buckets(rows: list[dict[str, str]], pixels: NDArray[np.uint8]) -> NDArray[np.int64]:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -56,6 +59,43 @@ def test_the_cache_is_used_and_renewed(dataset: Path, tmp_path: Path) -> None:
     (dataset / "manifest.csv").write_text("\n".join(lines[:-11]), encoding="utf-8")
 
     assert len(load_faces(dataset, cache).files) == COUNT - 10
+
+
+def test_a_cache_that_was_overwritten_half_is_of_nobody(
+    dataset: Path, tmp_path: Path, write_gender_dataset: Callable[..., None]
+) -> None:
+    other, cache = tmp_path / "other", tmp_path / "cache"
+    other.mkdir()
+    write_gender_dataset(other, COUNT, twins=False)
+    pixels = np.array(load_faces(dataset, cache).pixels)
+    lines = (other / "manifest.csv").read_text(encoding="utf-8").splitlines()
+    (other / "manifest.csv").write_text("\n".join([*lines[:-3], *reversed(lines[-3:])]), encoding="utf-8")
+    (other / "gender" / "female" / "face_57.jpg").write_bytes(b"broken")  # so that it ends there
+    with pytest.raises(ConvertError, match="face_57"):
+        load_faces(other, cache)
+    assert np.array_equal(load_faces(dataset, cache).pixels, pixels)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="this system cannot reserve room")
+def test_photos_that_find_no_room_are_refused(
+    dataset: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    wanted = []
+
+    def full(descriptor: int, offset: int, length: int) -> None:
+        wanted.append(length)
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    cache = tmp_path / "cache"
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "posix_fallocate", full)
+        with pytest.raises(ConvertError, match=rf"no room for \d+ bytes in {re.escape(str(cache))}"):
+            load_faces(dataset, cache)
+    assert wanted[0] >= COUNT * 160 * 160 * 3
+    assert not list(cache.iterdir())
+    assert len(load_faces(dataset, cache).files) == COUNT
+    kept = (cache / "gender_pixels.npy").stat()
+    assert kept.st_blocks * 512 >= kept.st_size  # no holes
 
 
 def test_a_missing_manifest_is_named(tmp_path: Path) -> None:
