@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -17,24 +17,25 @@ from convert.progress import track
 _log = logging.getLogger(__name__)
 
 
-def boxes(records: Sequence[Record]) -> list[Record]:
+def boxes(records: Sequence[Record], known: Container[tuple[str, ...]] = ()) -> list[Record]:
     """The records with a box for each single face that has none: the largest one that the detector finds.
 
+    Photos that are ``known`` (:func:`convert.mask.records.known`) stay as they are: another detector was asked.
     Photos in which it finds none keep None and are taken whole; one warning counts them. Landmarks are not found:
     the detector gives none.
 
     Raises:
         ModelError: the detector's files are missing or altered.
     """
-    wanted = sum(_lacks(record) for record in records)
+    wanted = sum(_lacks(record, known) for record in records)
     if not wanted:
         return list(records)
-    _log.info("no faces.jsonl: looking for the face in each of %d photos", wanted)
+    _log.info("looking for the face in each of %d photos that no faces.jsonl tells of", wanted)
     finder = Finder()
     done: list[Record] = []
     whole = 0
     for record in track(records, "finding faces"):
-        if not _lacks(record):
+        if not _lacks(record, known):
             done.append(record)
             continue
         try:
@@ -76,5 +77,6 @@ def by_device(records: Sequence[Record]) -> list[Record]:
     return done
 
 
-def _lacks(record: Record) -> bool:
-    return record.origin == "single" and record.box is None
+def _lacks(record: Record, known: Container[tuple[str, ...]]) -> bool:
+    unknown = (record.path.parent.name, record.path.name) not in known
+    return record.origin == "single" and record.box is None and unknown

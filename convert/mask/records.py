@@ -1,11 +1,12 @@
 """What there is to train on: single faces in labelled folders, and faces boxed in scenes.
 
 A dataset is any folder with ``with_mask/`` and ``without_mask/`` and, if there is a third class, ``incorrect/``.
-Three files beside it (in the folder or its parent) are used when they are there:
+Three files beside it (in the folder or its parent) are used when they are there; of one in the parent that tells
+of several folders, what it says of this one:
 
 * ``manifest.csv``: ``file, label, source, synthetic, orig, group`` per photo,
-* ``faces.jsonl``, where the faces are (:mod:`convert.detections`); without it the bundled detector finds the single
-  faces (:mod:`convert.mask.find`),
+* ``faces.jsonl``, where the faces are (:mod:`convert.detections`); single faces in photos that it does not tell of
+  are found by the bundled detector (:mod:`convert.mask.find`),
 * for scenes, ``annotations.jsonl``: ``{"file", "faces": [{"box", "label"}], "source", "orig"}``.
 """
 
@@ -13,7 +14,7 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -70,8 +71,10 @@ def read_singles(folder: Path) -> list[Record]:
     if missing:
         raise ConvertError(f"{folder} has no folder {' or '.join(missing)}; one folder per class is needed")
     listed = beside(folder, "manifest.csv")
-    manifest = {Path(row["file"]).parts[-2:]: row for row in tables.rows(listed, ("file",))} if listed else {}
-    faces = _faces(beside(folder, detections.NAME))
+    rows = tables.rows(listed, ("file",)) if listed else []
+    of_it = _own(folder, listed)
+    manifest = {Path(row["file"]).parts[-2:]: row for row in rows if of_it(row["file"])}
+    faces = _faces(folder)
     records = []
     for label, name in enumerate(FOLDERS):
         for path in _images(folder / name):
@@ -99,7 +102,7 @@ def read_scenes(folder: Path, minimum_side: float = 20.0) -> list[Record]:
     annotations = folder / "annotations.jsonl"
     if not annotations.is_file():
         raise ConvertError(f"{folder} has no annotations.jsonl")
-    found = _faces(beside(folder, detections.NAME))
+    found = _faces(folder)
     records = []
     for number, scene in tables.lines(annotations):
         try:
@@ -145,7 +148,7 @@ def read_bare(folder: Path, limit: int) -> list[Record]:
         raise ConvertError(
             f"neither {folder} nor the folder above has a faces.jsonl; it has to say where the faces of --bare are"
         )
-    faces = _faces(detected)
+    faces = _faces(folder, deep=True)
     listed = beside(folder, "manifest.csv")
     rows = tables.rows(listed, ("file", "label", "orig")) if listed else []
     known = {Path(row["orig"]).name for row in rows if row["label"] in FOLDERS}
@@ -199,12 +202,42 @@ def _shown(folder: Path) -> str:
     return os.fsencode(folder.name or folder.resolve().name).decode("utf-8", "replace")
 
 
-def _faces(path: Path | None) -> dict[tuple[str, ...], list[Found]]:
-    """Last two parts of a photo's name to the faces found in it."""
+def known(folder: Path) -> Container[tuple[str, ...]]:
+    """The photos of a dataset of which ``faces.jsonl`` says what is in them, be it nothing: class folder and name.
+
+    Raises:
+        ConvertError: a line of it cannot be understood.
+    """
+    return _faces(folder).keys()
+
+
+def _faces(folder: Path, deep: bool = False) -> dict[tuple[str, ...], list[Found]]:
+    """Last two parts of a photo's name to the faces that the ``faces.jsonl`` beside ``folder`` has in it."""
+    path = beside(folder, detections.NAME)
     faces: dict[tuple[str, ...], list[Found]] = {}
+    of_it = _own(folder, path, deep)
     for file, found in detections.read(path) if path else ():
-        faces[Path(file).parts[-2:]] = found
+        if of_it(file):
+            faces[Path(file).parts[-2:]] = found
     return faces
+
+
+def _own(folder: Path, listing: Path | None, deep: bool = False) -> Callable[[str], bool]:
+    """Tells which of the names in a listing beside ``folder`` can be of photos in it.
+
+    A listing in the folder above may tell of the folder's neighbours, whose photos have the same last two parts. A
+    name of two parts does not say of whom it is, and is believed. With ``deep`` the photos may lie anywhere below
+    ``folder``.
+    """
+    if listing is None or listing.parent == folder:
+        return lambda file: True
+    names = {folder.name, folder.resolve().name}
+
+    def of_it(file: str) -> bool:
+        parts = Path(file).parts
+        return len(parts) < 3 or not names.isdisjoint(parts[:-1] if deep else parts[-3:-2])
+
+    return of_it
 
 
 def _images(folder: Path, deep: bool = False) -> list[Path]:

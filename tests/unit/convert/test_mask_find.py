@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 from dataclasses import replace
 from pathlib import Path
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from convert.finder import Finder, nearest
-from convert.mask import faces, find
+from convert.mask import faces, find, records
 
 data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
 
@@ -48,8 +49,27 @@ def test_with_boxes_nothing_is_looked_for(dataset: Path, monkeypatch: pytest.Mon
         raise AssertionError("the detector was loaded")
 
     monkeypatch.setattr(Finder, "__init__", refuse)
-    (dataset.parent / "faces.jsonl").write_text('{"file": "mask/without_mask/a.png", "faces": []}\n')
+    lines = [json.dumps({"file": f"mask/{name}/a.png", "faces": []}) for name in ("with_mask", "without_mask")]
+    (dataset.parent / "faces.jsonl").write_text("\n".join(lines))
     assert [record.box for record in faces.read(dataset, None)] == [None, None]
+
+
+@pytest.mark.parametrize(
+    "said",
+    ['{"file": "mask/with_mask/a.png", "faces": []}',
+     '{"file": "other/without_mask/a.png", "faces": [{"box": [1, 2, 30, 40]}]}'],
+)  # fmt: skip
+def test_photos_that_nobody_looked_at_are_looked_at(
+    dataset: Path, caplog: pytest.LogCaptureFixture, said: str
+) -> None:
+    (dataset.parent / "faces.jsonl").write_text(said)
+    nobody, portrait = find.boxes(records.read_singles(dataset), records.known(dataset))
+    assert nobody.box is None
+    assert portrait.box is not None
+    assert portrait.box[0] > 320
+    warned = [entry.getMessage() for entry in caplog.records]
+    assert warned == ([] if "mask/with_mask" in said else
+                      ["no face was found in 1 of 2 photos; they are taken whole"])  # fmt: skip
 
 
 def test_a_photo_that_cannot_be_decoded_is_left_to_the_cut(

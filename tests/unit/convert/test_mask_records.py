@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -82,6 +83,48 @@ def test_a_face_that_cannot_be_understood_is_named(tmp_path: Path) -> None:
     _change(tmp_path, 4, box=[1, 2])
     with pytest.raises(ConvertError, match=r"faces\.jsonl, line 5"):
         faces.read(dataset, None)
+
+
+def test_a_neighbour_is_not_taken_for_the_dataset(tmp_path: Path) -> None:
+    told = records.read_singles(make_dataset(tmp_path))
+    shutil.copytree(tmp_path / "mask", tmp_path / "mine")
+    untold = records.read_singles(tmp_path / "mine")
+    assert [record.path.name for record in untold] == [record.path.name for record in told]
+    assert {(record.box, record.landmarks, record.source) for record in untold} == {(None, None, "mine")}
+    assert all(record.group.startswith("file:") for record in untold)
+    assert ("with_mask", "made_00.png") in records.known(tmp_path / "mask")
+    assert ("with_mask", "made_00.png") not in records.known(tmp_path / "mine")
+    (tmp_path / "link").symlink_to("mask")
+    assert [record.box for record in records.read_singles(tmp_path / "link")] == [record.box for record in told]
+
+
+@pytest.mark.parametrize("prefix", ["", "mask/", "elsewhere/data/mask/"])
+def test_names_beside_a_dataset_may_be_short_or_long(tmp_path: Path, prefix: str) -> None:
+    told = records.read_singles(make_dataset(tmp_path))
+    for name in ("faces.jsonl", "manifest.csv"):
+        path = tmp_path / name
+        for folder in records.FOLDERS:
+            path.write_text(path.read_text().replace(f"mask/{folder}/made", f"{prefix}{folder}/made"))
+    assert records.read_singles(tmp_path / "mask") == told
+
+
+def test_a_file_in_the_dataset_is_of_it_whatever_it_was_called(tmp_path: Path) -> None:
+    told = records.read_singles(make_dataset(tmp_path))
+    for name in ("faces.jsonl", "manifest.csv"):
+        (tmp_path / name).rename(tmp_path / "mask" / name)
+    (tmp_path / "mask").rename(tmp_path / "renamed")
+    found = records.read_singles(tmp_path / "renamed")
+    assert [(record.box, record.group) for record in found] == [(record.box, record.group) for record in told]
+
+
+def test_bare_faces_are_not_the_neighbours_either(tmp_path: Path) -> None:
+    lines = []
+    for number, name in enumerate(("bare/deep/a/0.png", "other/deep/a/1.png")):
+        (tmp_path / "bare/deep/a").mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(tmp_path / "bare/deep/a" / f"{number}.png"), np.zeros((40, 40, 3), np.uint8))
+        lines.append(json.dumps({"file": name, "faces": [{"box": [5, 5, 30, 30]}]}) + "\n")
+    (tmp_path / "faces.jsonl").write_text("".join(lines))
+    assert [record.path.name for record in records.read_bare(tmp_path / "bare", 10)] == ["0.png"]
 
 
 def test_a_foreign_manifest_is_refused(tmp_path: Path) -> None:
