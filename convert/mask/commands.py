@@ -192,7 +192,7 @@ def _train(args: argparse.Namespace) -> int:
         keep_epochs=args.keep_epochs,
         trust_labels=args.trust_labels,
     )
-    networks = train.begin(settings)
+    networks = train.begin(settings, args.out)
     patches = patches_for(args.out, args.dataset, args.scenes, args.bare, args.bare_limit)
     recipe = Recipe().gentle() if args.gentle else Recipe().plain() if args.plain else Recipe()
     train.fit(patches, args.out, networks, recipe)

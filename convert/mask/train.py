@@ -14,8 +14,9 @@ import numpy as np
 import tensorflow as tf
 from numpy.typing import NDArray
 
+from convert.errors import ConvertError
 from convert.images import scaled
-from convert.mask import net, reviewed
+from convert.mask import net, resume, reviewed
 from convert.mask.patches import PatchSet
 from convert.mask.records import LABELS, in_validation
 from convert.mask.sampling import INCORRECT, NO_MASK, Recipe, Sampler
@@ -142,7 +143,8 @@ class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
             self._clean()
 
     def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        if epoch + 1 == self._settings.clean_after and not self._out.is_file():
+        # Also later: a training that was killed before it had cleaned goes on at the next epoch.
+        if epoch + 1 >= self._settings.clean_after and not self._out.is_file():
             self._clean()
 
     def _clean(self) -> None:
@@ -157,7 +159,9 @@ class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no 
         scores[np.arange(len(labels)), labels] = 0
         sure = scores.max(axis=1) > self._settings.doubt
         doubted = [index for index, doubt in zip(self._asked, sure, strict=True) if doubt]
-        self._out.write_text(json.dumps(doubted))
+        part = self._out.with_suffix(".part")
+        part.write_text(json.dumps(doubted))
+        part.replace(self._out)  # whole or not there
         self._batches.sampler.forget(doubted)
         _log.info("%d of %d labels are doubted and left out from here on", len(doubted), len(self._asked))
 
@@ -182,22 +186,61 @@ def central_crops(
     return crops
 
 
-def begin(settings: Settings) -> Networks:
+def begin(settings: Settings, out: Path) -> Networks:
     """Load or build what is to be trained, before anything that takes long.
 
     Raises:
-        ConvertError: a file is missing or of another network.
+        ConvertError: a file is missing or of another network, or the training in ``out`` cannot be gone on with:
+            nothing is left of it, or it is damaged or of another network.
     """
     cv2.setNumThreads(1)  # the trainer is given one core beside TensorFlow's
     tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     keras.utils.set_random_seed(settings.seed)
     teachers = Teachers(settings.teachers)
+    resumed = _going_on(settings, out)
     if settings.start is not None:
         model = net.load(settings.start)
     else:
-        model = net.build(settings.size, settings.alpha, settings.weights)
+        model = net.build(settings.size, settings.alpha, None if resumed else settings.weights)
+    if resumed:
+        _check_same(model, out)
     return Networks(model, teachers, replace(settings, size=net.size(model)))
+
+
+def _going_on(settings: Settings, out: Path) -> bool:
+    """Whether the training in ``out`` is gone on with, and not what the settings name."""
+    done = resume.epochs_done(out)
+    if done is None:
+        return False
+    folder = out / resume.FOLDER
+    unused = settings.start
+    if unused is None and settings.weights is not None and str(settings.weights) != "imagenet":
+        unused = Path(settings.weights)
+    if done >= settings.epochs:
+        would = f" and {unused} would not be used" if unused is not None else ""
+        raise ConvertError(
+            f"{folder} has {done} epochs behind it: nothing is left of --epochs {settings.epochs}{would}; give "
+            "more, or an empty --out"
+        )
+    if unused is not None:
+        _log.warning("%s is used, not %s; to begin with that, give an empty --out", folder, unused)
+    return True
+
+
+def _check_same(model: keras.Model, out: Path) -> None:
+    """See that ``model`` is the network that ``out`` holds, as far as that can be told before the faces are cut.
+
+    The size is not in what is restored: a training would go on with another, and nobody would know.
+    """
+    kept = out / "model.keras"
+    try:
+        before = net.load(kept)
+    except ConvertError:  # damaged by the same stop, or moved away; the weights are compared when they are restored
+        return
+    one, other = ((net.size(m), *(weights.shape for weights in m.get_weights())) for m in (before, model))
+    if one != other:
+        raise resume.another(out / resume.FOLDER)
 
 
 def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> keras.Model:
@@ -207,7 +250,7 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
     be kept, the networks of the epochs, too: ``epochs/model-01.keras``, …
 
     Raises:
-        ConvertError: a class has no face to train on.
+        ConvertError: a class has no face to train on, or what is to be resumed is damaged or of another network.
     """
     model, settings = networks.model, networks.settings
     out.mkdir(parents=True, exist_ok=True)
@@ -220,7 +263,7 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
         net.as_input(central_crops(patches, measured, settings.size)),
         np.eye(len(LABELS), dtype=np.float32)[[patches[index].label for index in measured]],
     )
-    if settings.start is None and not (out / "resume").exists():
+    if settings.start is None and resume.epochs_done(out) is None:
         _fit_head(model, batches, settings)
     net.freeze_batch_norm(model)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -245,7 +288,7 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
         validation_batch_size=128,
         callbacks=[
             # Before the swap: training resumes from the weights being trained, not from their average.
-            keras.callbacks.BackupAndRestore(out / "resume", delete_checkpoint=False),
+            resume.Backup(out),
             keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
             keras.callbacks.ModelCheckpoint(out / "model.keras"),
             *_kept(out, settings),
