@@ -10,7 +10,7 @@ import numpy as np
 
 from benchmarks.scenes.portraits import Portrait
 from convert.faces.records import singles_held_out
-from convert.mask import faces, reviewed
+from convert.mask import doubles, faces, reviewed
 from convert.mask.records import LABELS, in_validation
 from edge_agent.types import Box, Verdict
 
@@ -45,7 +45,8 @@ def folder_portraits(
         name = f"{record.path.parent.name}/{record.path.name}"
         if record.box is None or record.synthetic:
             continue
-        if validation_only and not (in_validation(record.group) and (unseen is None or name in unseen)):
+        unknown = in_validation(record.group) and not doubles.is_double(record)
+        if validation_only and not (unknown and (unseen is None or name in unseen)):
             continue
         worn = looked_at.get(name, LABELS[record.label])
         if worn == reviewed.DROP:

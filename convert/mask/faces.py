@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from convert import detections
 from convert.errors import ConvertError
-from convert.mask import find
+from convert.mask import doubles, find
 from convert.mask.patches import face_box, read_image
 from convert.mask.records import Record, beside, in_validation, join_groups, read_scenes, read_singles
 from convert.progress import track
@@ -64,12 +64,14 @@ def select(
     training: bool = False,
     remedy: str = "add photos: it needs some dozens of each class",
 ) -> list[Record]:
-    """The validation part; ``training`` takes the other part, ``everything`` takes both.
+    """The validation part without doubles; ``training`` takes the other part, ``everything`` takes all.
 
     Raises:
         ConvertError: there is no face in it; the message ends with ``remedy``, what the command offers.
     """
     chosen = [record for record in records if everything or in_validation(record.group) != training]
+    if not everything and not training:
+        chosen = [record for record in chosen if not doubles.is_double(record)]
     if not chosen:
         part = "to train on" if training else "kept to measure on"
         raise ConvertError(f"the part of the dataset {part} holds no face, the dataset is too small; {remedy}")

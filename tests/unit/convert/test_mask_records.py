@@ -7,6 +7,7 @@ import json
 import logging
 import os
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -163,3 +164,17 @@ def test_an_empty_part_is_told_with_what_the_command_offers(tmp_path: Path) -> N
         faces.select(training, remedy="measure every face with --all")
     with pytest.raises(ConvertError, match="no face to cut"):
         faces.cut([], 32)
+
+
+def test_a_photo_that_repeats_one_trained_on_is_not_measured(tmp_path: Path) -> None:
+    """Whatever its own group says."""
+    from convert.mask import doubles
+
+    dataset = make_dataset(tmp_path, per_class=16)
+    measured = faces.select(faces.read(dataset, None))
+    name = next(name for name in sorted(doubles.read()) if name.startswith("with_mask/"))
+    group = next(record.group for record in measured if record.label == 0)
+    twin = replace(measured[0], path=dataset / name, group=group)
+    assert records.in_validation(twin.group)
+    assert faces.select([*measured, twin]) == measured
+    assert twin in faces.select([twin], everything=True)
