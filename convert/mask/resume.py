@@ -13,6 +13,8 @@ import keras
 from convert.errors import ConvertError
 
 FOLDER = "resume"
+#: What each epoch ends with, after the backup: the averaged network.
+RESULT = "model.keras"
 #: Keras' own names in it; it keeps those of the epoch before with this behind them.
 _WEIGHTS, _METADATA, _BEFORE = "latest.weights.h5", "training_metadata.json", ".bkp"
 
@@ -46,6 +48,12 @@ def epochs_done(out: Path) -> int | None:
 
 def _epoch(metadata: Path) -> int:
     return int(json.loads(metadata.read_text(encoding="utf-8"))["epoch"])
+
+
+def result_saved(out: Path) -> bool:
+    """Whether the network in ``out`` is that of the last epoch in its backup, not of one before."""
+    result, metadata = out / RESULT, out / FOLDER / _METADATA
+    return result.is_file() and result.stat().st_mtime_ns >= metadata.stat().st_mtime_ns
 
 
 class Backup(keras.callbacks.BackupAndRestore):  # type: ignore[misc]  # Keras has no types
@@ -84,5 +92,5 @@ def _damaged(folder: Path, error: Exception) -> ConvertError:
     reason = str(error).strip().splitlines()[:1] or [repr(error)]
     return ConvertError(
         f"{folder} is damaged ({reason[0]}); remove it, and begin anew from the last epoch with "
-        f"--start {folder.parent / 'model.keras'}"
+        f"--start {folder.parent / RESULT}"
     )

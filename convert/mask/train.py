@@ -217,7 +217,7 @@ def _going_on(settings: Settings, out: Path) -> bool:
     unused = settings.start
     if unused is None and settings.weights is not None and str(settings.weights) != "imagenet":
         unused = Path(settings.weights)
-    if done >= settings.epochs:
+    if done >= settings.epochs and resume.result_saved(out):
         would = f" and {unused} would not be used" if unused is not None else ""
         raise ConvertError(
             f"{folder} has {done} epochs behind it: nothing is left of --epochs {settings.epochs}{would}; give "
@@ -233,9 +233,8 @@ def _check_same(model: keras.Model, out: Path) -> None:
 
     The size is not in what is restored: a training would go on with another, and nobody would know.
     """
-    kept = out / "model.keras"
     try:
-        before = net.load(kept)
+        before = net.load(out / resume.RESULT)
     except ConvertError:  # damaged by the same stop, or moved away; the weights are compared when they are restored
         return
     one, other = ((net.size(m), *(weights.shape for weights in m.get_weights())) for m in (before, model))
@@ -263,7 +262,8 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
         net.as_input(central_crops(patches, measured, settings.size)),
         np.eye(len(LABELS), dtype=np.float32)[[patches[index].label for index in measured]],
     )
-    if settings.start is None and resume.epochs_done(out) is None:
+    done = resume.epochs_done(out)
+    if settings.start is None and done is None:
         _fit_head(model, batches, settings)
     net.freeze_batch_norm(model)
     schedule = keras.optimizers.schedules.CosineDecay(
@@ -290,13 +290,15 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
             # Before the swap: training resumes from the weights being trained, not from their average.
             resume.Backup(out),
             keras.callbacks.SwapEMAWeights(swap_on_epoch=True),
-            keras.callbacks.ModelCheckpoint(out / "model.keras"),
+            keras.callbacks.ModelCheckpoint(out / resume.RESULT),
             *_kept(out, settings),
             keras.callbacks.CSVLogger(out / "history.csv", append=True),
             Epoch(batches),
             *([] if settings.trust_labels else [cleaning]),
         ],
     )
+    if done is not None and done >= settings.epochs:  # stopped between the last backup and what is made of it
+        model.save(out / resume.RESULT)
     return model
 
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import importlib.util
 import json
 import logging
+import os
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from convert.cli import main
@@ -56,6 +58,24 @@ def test_a_finished_training_is_not_said_to_be_ready_again(
         out, err = capsys.readouterr()
         assert "ready" not in out
         assert f"nothing is left of --epochs 2{said}; give more, or an empty --out" in err
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_a_stop_before_the_last_network_was_saved_is_made_up_for(stopped: Path, run: Path, before: bool) -> None:
+    from convert.mask import net
+
+    result = run / "model.keras"
+    if before:
+        net.build(32, 0.35, None).save(result)  # that of an earlier epoch
+        os.utime(result, ns=(0, 0))
+    else:
+        result.unlink()
+    assert main(_train(stopped, run, epochs=2)) == 0
+    assert _epochs(run) == ["0", "1"]
+    for one, other in zip(
+        net.load(stopped / "run/model.keras").get_weights(), net.load(result).get_weights(), strict=True
+    ):
+        np.testing.assert_allclose(one, other, atol=1e-6)
 
 
 def test_a_start_that_is_not_used_is_said(stopped: Path, run: Path, caplog: pytest.LogCaptureFixture) -> None:
