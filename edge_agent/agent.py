@@ -77,8 +77,8 @@ class Agent:
         state_dir = state_directory(settings)
         self._switches = Switches.from_settings(state_dir / "switches.json", settings)
         self._buzzer = buzzer.create(settings.buzzer, on_beep=on_beep)
-        live = settings.camera.realtime or not can_wait(settings.camera)
-        self._slot = FrameSlot(block=not live)
+        self._live = settings.camera.realtime or not can_wait(settings.camera)
+        self._slot = FrameSlot(block=not self._live)
         self._camera = CameraThread(settings.camera, self._slot)
         self._web = self._web_page()
         self._statistics = Statistics()
@@ -120,7 +120,7 @@ class Agent:
         self._worker = VisionWorker(
             self._chain,
             self._slot,
-            live=live,
+            live=self._live,
             max_fps=settings.vision.max_fps,
             max_age=settings.camera.max_age,
             switches=self._switches,
@@ -178,7 +178,9 @@ class Agent:
     def _round(self) -> StatusPayload:
         """One look at every room: feed the statistics and the watchdog, mind the board, sum it up."""
         camera = self._camera.stats()
-        self._statistics.frames_captured(camera.captured - self._captured, captured_at=camera.last_frame_at)
+        # The time of a film at full speed is its own: it tells nothing of how old a frame is.
+        newest = camera.last_frame_at if self._live else None
+        self._statistics.frames_captured(camera.captured - self._captured, captured_at=newest)
         dropped = self._slot.dropped  # asked once: the camera drops meanwhile
         self._statistics.frames_dropped(dropped - self._dropped)
         self._watchdog.captured(camera.captured - self._captured)
@@ -263,9 +265,9 @@ class Agent:
             **(status.model_dump(mode="json", by_alias=True) if status else {}),
         }
 
-    def _shown(self) -> Frame | None:
-        """The newest frame for the live page; None while detection is switched off."""
-        return self._worker.frame if self._switches.get().detection else None
+    def _shown(self) -> tuple[Frame, float] | None:
+        """The newest frame for the live page, and when it was looked at; None while detection is switched off."""
+        return self._worker.latest if self._switches.get().detection else None
 
     def _stop(self) -> None:
         """Upstream first, so that what is under way still reaches the outputs."""

@@ -214,7 +214,7 @@ class PeopleSettings(Section):
     window: Annotated[int, Field(ge=1, le=500)] = 10
     """Latest looks that vote."""
     threshold: Annotated[float, Field(ge=0.5, le=1.0)] = 0.65
-    """Share of the votes that makes a verdict; can be changed over MQTT."""
+    """Share of the votes that makes a verdict, more than .95 counting as .95; can be changed over MQTT."""
     release: Annotated[float, Field(ge=0.0, le=1.0)] = 0.35
     """Share below which a latched verdict is given up again."""
     min_score: Fraction = 0.7

@@ -12,7 +12,7 @@ def replace_durably(path: Path, text: str) -> None:
     Its folder is made if it is not there. Waits for the disk, which may take seconds on a worn card.
 
     Raises:
-        OSError: the disk is full, read-only or broken; the file is as it was.
+        OSError: the disk is full, read-only or broken; the file holds what it held, or all of `text`.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(path.name + ".new")

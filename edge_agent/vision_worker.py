@@ -66,8 +66,8 @@ class VisionWorker(threading.Thread):
         """Whether the worker gave up."""
         self.persons: Sequence[Person] = ()
         """Everybody in view after the latest frame."""
-        self.frame: Frame | None = None
-        """The latest frame that was looked at."""
+        self.latest: tuple[Frame, float] | None = None
+        """The latest frame that was looked at, and when (monotonic seconds)."""
 
     def halt(self) -> None:
         """Ask the worker to end; open violations are ended and delivered."""
@@ -121,7 +121,7 @@ class VisionWorker(threading.Thread):
                 raise
             return
         self._failures = 0
-        self.persons, self.frame = result.persons, frame
+        self.persons, self.latest = result.persons, (frame, time.monotonic())
         self._hand_on(result.notices)
         times = result.times
         stages = {"motion": times.motion, "faces": times.faces, "mask": times.mask, "gender": times.gender}

@@ -48,6 +48,8 @@ class CameraThread:
         self._slot = slot
         self._clock = clock
         self._memory = Memory()
+        self._shift = 0.0  # what is added to a file's time, in seconds
+        self._latest = float("-inf")
         self._create = open_source or (lambda: create(settings, self._memory))
         self._transform = Transform(settings)
         self._ledger = Ledger(clock, max(_RATE_WINDOW, 3 / settings.fps))
@@ -214,6 +216,11 @@ class CameraThread:
                 self._lost_at = self._lost_at or now
                 _log.warning("%s", reason)
             return Ending("frozen", reason) if finding.reopen else None
+        if not reader.source.live:
+            # A file that is opened again goes on in time where it ended, and does not begin with the clock.
+            self._shift = max(self._shift, self._latest - moment)
+            moment += self._shift
+            self._latest = moment
         wall_time = datetime.now(timezone.utc) - timedelta(seconds=now - moment)
         frame = Frame(self._index, image, moment, wall_time)
         self._index += 1

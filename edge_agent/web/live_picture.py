@@ -17,18 +17,19 @@ _AGE = 3.0
 class LivePicture:
     """Encodes a frame once, however many look at it.
 
-    `newest` returns the frame to be shown; None while nobody is watched.
+    `newest` returns the frame to be shown and when it was looked at (monotonic seconds); None: nobody is watched.
     """
 
-    def __init__(self, newest: Callable[[], Frame | None]) -> None:
+    def __init__(self, newest: Callable[[], tuple[Frame, float] | None]) -> None:
         self._newest = newest
         self._encoded: tuple[int, bytes] | None = None
 
     def __call__(self) -> bytes | None:
         """The newest frame as JPEG; None while there is none to be shown."""
-        frame = self._newest()
-        if frame is None or time.monotonic() - frame.captured_at > _AGE:
+        newest = self._newest()
+        if newest is None or time.monotonic() - newest[1] > _AGE:
             return None
+        frame = newest[0]
         encoded = self._encoded
         if encoded is None or encoded[0] != frame.index:
             _, jpeg = cv2.imencode(".jpg", frame.image, [cv2.IMWRITE_JPEG_QUALITY, _QUALITY])

@@ -201,3 +201,41 @@ def test_a_folder_that_is_emptied_while_it_plays_is_an_error(folder: Path) -> No
     with pytest.raises(CameraError, match="can be decoded"):
         while source.read() is not None:
             pass
+
+
+def test_at_full_speed_a_folder_that_was_gone_for_a_while_goes_on_in_time(tmp_path: Path) -> None:
+    """Its time runs ahead of the clock, and people would be followed into the past."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for number in range(4):
+        cv2.imwrite(str(folder / f"{number}.png"), np.full((48, 64, 3), 50 * number, np.uint8))
+    settings = CameraSettings(
+        source=str(folder), realtime=False, loop=True, fps=0.5, reopen_min=0.05, reopen_max=0.1
+    )
+    slot = FrameSlot(block=True)
+    thread = CameraThread(settings, slot)
+    thread.start()
+    moments: list[float] = []
+
+    def take(count: int) -> None:
+        while count:
+            frame = slot.take(5)
+            assert frame is not None
+            moments.append(frame.captured_at)
+            count -= 1
+
+    take(20)
+    (folder / "0.png").rename(tmp_path / "0.png")
+    for number in range(1, 4):
+        (folder / f"{number}.png").write_bytes(b"torn")
+    deadline = time.monotonic() + 20
+    while thread.stats().state == "ok":
+        frame = slot.take(0.05)
+        if frame is not None:
+            moments.append(frame.captured_at)
+        assert time.monotonic() < deadline
+    (tmp_path / "0.png").rename(folder / "0.png")
+    take(5)
+    thread.stop(5)
+    assert moments[-1] - moments[0] > 40
+    assert moments == sorted(moments)

@@ -12,9 +12,9 @@ from edge_agent.types import Frame
 from edge_agent.web.live_picture import LivePicture
 
 
-def frame(index: int, age: float = 0.0) -> Frame:
+def frame(index: int, age: float = 0.0) -> tuple[Frame, float]:
     image = np.full((48, 64, 3), 40 * index, np.uint8)
-    return Frame(index, image, time.monotonic() - age, datetime.now(timezone.utc))
+    return Frame(index, image, 0.0, datetime.now(timezone.utc)), time.monotonic() - age
 
 
 def test_the_newest_frame_is_encoded_once() -> None:
