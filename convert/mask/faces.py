@@ -9,11 +9,10 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from convert import detections
 from convert.errors import ConvertError
 from convert.mask import doubles, find
 from convert.mask.patches import face_box, read_image
-from convert.mask.records import Record, beside, in_validation, join_groups, read_scenes, read_singles
+from convert.mask.records import Record, in_validation, join_groups, known, read_scenes, read_singles
 from convert.progress import track
 from edge_agent.vision.crops import CropMargins, face_crop
 
@@ -43,8 +42,8 @@ def listed(dataset: Path, scenes: Path | None, minimum_side: float = 20.0) -> li
 
 
 def found(records: list[Record], dataset: Path) -> list[Record]:
-    """The records of a dataset, with the single faces looked for if it comes without ``faces.jsonl``."""
-    return records if beside(dataset, detections.NAME) else find.boxes(records)
+    """The records of a dataset, with the single faces looked for in photos that no ``faces.jsonl`` tells of."""
+    return find.boxes(records, known(dataset))
 
 
 def read(dataset: Path, scenes: Path | None, minimum_side: float = 20.0) -> list[Record]:

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from convert.finder import Finder, nearest
-from convert.mask import faces, find, records
+from convert.mask import faces, find
 
 data = pytest.importorskip("skimage.data", reason="scikit-image is not installed")
 
@@ -63,7 +63,7 @@ def test_photos_that_nobody_looked_at_are_looked_at(
     dataset: Path, caplog: pytest.LogCaptureFixture, said: str
 ) -> None:
     (dataset.parent / "faces.jsonl").write_text(said)
-    nobody, portrait = find.boxes(records.read_singles(dataset), records.known(dataset))
+    nobody, portrait = faces.read(dataset, None)
     assert nobody.box is None
     assert portrait.box is not None
     assert portrait.box[0] > 320
