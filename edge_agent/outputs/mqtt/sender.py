@@ -107,16 +107,23 @@ class Sender:
                 self.refusal = None
             else:
                 self._refused(seq, refusal)
-        if next(iter(self._flying), None) != oldest:
-            self._oldest_since = self._clock.monotonic()
         if delivered:
             self._outbox.delivered(*delivered)
+        if next(iter(self._flying), None) != oldest:
+            # only now: what the disk took for that is not the broker's time
+            self._oldest_since = self._clock.monotonic()
 
-    def pump(self) -> float:
-        """Send what may go now; returns seconds until there may be more to send (infinite: only after news)."""
+    def pump(self, heard_until: float | None = None) -> float:
+        """Send what may go now; returns seconds until there may be more to send (infinite: only after news).
+
+        `heard_until`: monotonic seconds; whatever the broker had answered by then was passed to `acknowledged`.
+        None: by now. It is judged by its silence up to then alone, for later answers may wait behind a slow disk.
+        """
         if not self._up:
             return math.inf
-        if self._flying and self._overdue_in() <= 0:
+        now = self._clock.monotonic()
+        heard = now if heard_until is None else min(heard_until, now)
+        if self._flying and heard - self._oldest_since >= self._ack_timeout:
             self._leave()
             return math.inf
         wait = self._fill()

@@ -129,12 +129,16 @@ class Worker:
             give_up=lambda reason: self._link.give_up(self._session, reason),
         )
         wait = 0.0
+        heard_until = self._clock.monotonic()
         try:
             while True:
+                looked_at = self._clock.monotonic()
                 news = self._inbox.take(max(0.001, min(wait, TEND_EVERY)))
+                if not news:  # else there may be more, for it does not give all at once
+                    heard_until = looked_at
                 try:
                     self._take_in(outbox, sender, news)
-                    wait = sender.pump()
+                    wait = sender.pump(heard_until)
                 except Exception as error:  # a fault here must not end the reports of all that is to come
                     _LOG.exception("MQTT worker")
                     self._fault = f"a fault in the MQTT worker: {error!r}"

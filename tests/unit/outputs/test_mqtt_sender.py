@@ -272,3 +272,33 @@ def test_what_was_acknowledged_while_the_disk_was_away_is_not_sent_again(
     bench.sender.pump()
     seqs = [int(body.split(b'"seq":')[1].split(b",")[0]) for _, body in bench.wire.sent]
     assert seqs == [1, 2, 3]
+
+
+def test_the_time_of_the_own_disk_is_not_the_brokers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench(tmp_path)
+    bench.sender.connected()
+    bench.append(False, False)
+    bench.sender.pump()
+    delivered = bench.outbox.delivered
+
+    def slowly(*seqs: int) -> None:
+        bench.seconds += 61
+        delivered(*seqs)
+
+    monkeypatch.setattr(bench.outbox, "delivered", slowly)
+    bench.acknowledge(1)
+    assert bench.sender.pump() == pytest.approx(30)
+    assert not bench.left
+
+
+def test_a_broker_is_not_given_up_while_its_answer_may_wait(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.sender.connected()
+    bench.append(False)
+    looked_at = bench.seconds
+    bench.sender.pump(looked_at)
+    bench.seconds += 61  # the disk hangs, and the answer comes meanwhile
+    assert bench.sender.pump(looked_at) <= 0, "look for it at once"
+    assert not bench.left
+    bench.sender.pump(bench.seconds)
+    assert bench.left, "there was none"
