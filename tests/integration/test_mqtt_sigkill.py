@@ -10,10 +10,30 @@ from pathlib import Path
 
 import pytest
 from mosquitto import Mosquitto, Subscriber
+from sigkill_agent import left_open
 
 pytestmark = pytest.mark.broker
 
 KILLS = 50
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from edge_agent.outputs.mqtt.messages import Draft
+from edge_agent.outputs.mqtt.outbox import Outbox
+
+Outbox(Path(sys.argv[1]), 1_000_000).append([Draft(b"{}", 1.0, True, opens="a")])
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_the_journal_is_left_to_the_store_under_test(tmp_path: Path) -> None:
+    path = tmp_path / "outbox.sqlite3"
+    subprocess.run([sys.executable, "-c", KILLED, str(path)], check=False)
+    journal = (tmp_path / "outbox.sqlite3-wal").read_bytes()
+    assert journal
+    assert left_open(path) == 1
+    assert (tmp_path / "outbox.sqlite3-wal").read_bytes() == journal
 
 
 def test_fifty_kills_lose_no_committed_event(broker: Mosquitto, watch: Subscriber, tmp_path: Path) -> None:
@@ -26,6 +46,8 @@ def test_fifty_kills_lose_no_committed_event(broker: Mosquitto, watch: Subscribe
         timeout=110,
     )
     assert run.returncode == 0, run.stderr
+    print(run.stdout, end="")
+    assert int(run.stdout.rpartition(":")[2]) > 0, "else no store had to recover a journal"
     committed = [tuple(line.split()) for line in (tmp_path / "ledger").read_text().splitlines()]
 
     def seen() -> tuple[set[str], set[str]]:
