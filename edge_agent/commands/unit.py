@@ -57,10 +57,14 @@ class Unit:
 
 
 def installed_unit(config: Path | None) -> Unit | None:
-    """The unit that reads this configuration; None if it is not installed, or there is no systemd to be asked."""
-    name = "edge-agent.service"
-    if config is not None and config.parent == SYSTEM_CONFIG.parent and config.stem != SYSTEM_CONFIG.stem:
-        name = f"edge-agent@{config.stem}.service"
+    """The unit that reads this configuration; None if no unit does, none is installed, or systemd can't be asked.
+
+    `config`: None means the unit's own.
+    """
+    chosen = (config or SYSTEM_CONFIG).absolute()
+    if chosen.parent != SYSTEM_CONFIG.parent:
+        return None
+    name = "edge-agent.service" if chosen.stem == SYSTEM_CONFIG.stem else f"edge-agent@{chosen.stem}.service"
     wanted = "LoadState,User,StateDirectory,ProtectSystem,ProtectHome,ReadWritePaths"
     try:
         done = subprocess.run(
@@ -81,9 +85,9 @@ def installed_unit(config: Path | None) -> Unit | None:
     return Unit(
         name=name,
         user=found.get("User") or "root",
-        state=states[0] if states else Path("/var/lib/edge-agent"),
+        state=(states[0] if states else Path("/var/lib/edge-agent")).resolve(),  # it may be a link to a disk
         closed=_READ_ONLY.get(found.get("ProtectSystem", ""), ()),
-        opened=(*states, *opened),
+        opened=tuple(path.resolve() for path in (*states, *opened)),
         hidden=_HOMES if found.get("ProtectHome") in ("yes", "tmpfs") else (),
     )
 

@@ -53,6 +53,7 @@ def unit(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]
         (tools / "systemctl").write_text(f"#!/bin/sh\necho \"$@\" >'{tools}/asked'\ncat <<'END'\n{text}END\n")
         (tools / "systemctl").chmod(0o755)
         monkeypatch.setenv("PATH", f"{tools}:{os.environ['PATH']}")
+        monkeypatch.setattr("edge_agent.commands.unit.SYSTEM_CONFIG", tmp_path / "config.yaml")
 
     return install
 
@@ -135,18 +136,33 @@ def test_an_opened_folder_must_belong_to_the_services_user(
     ("config", "name"),
     [
         (None, "edge-agent.service"),
-        ("/etc/edge-agent/config.yaml", "edge-agent.service"),
-        ("/etc/edge-agent/back.yaml", "edge-agent@back.service"),
-        ("back.yaml", "edge-agent.service"),
+        ("config.yaml", "edge-agent.service"),
+        ("back.yaml", "edge-agent@back.service"),
     ],
 )
 def test_an_instance_is_asked_for_by_its_name(
     unit: Callable[..., None], config: str | None, name: str, tmp_path: Path
 ) -> None:
     unit()
-    found = installed_unit(Path(config) if config else None)
+    found = installed_unit(tmp_path / config if config else None)
     assert found is not None and found.name == name
     assert (tmp_path / "bin/asked").read_text().split()[-1] == name
+
+
+def test_a_configuration_elsewhere_is_no_units(unit: Callable[..., None], tmp_path: Path) -> None:
+    unit()
+    assert installed_unit(tmp_path / "tries/config.yaml") is None
+    assert installed_unit(Path("config.yaml")) is None
+
+
+def test_a_state_folder_that_is_a_link_is_open_where_it_leads(
+    unit: Callable[..., None], open_folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "link").symlink_to(open_folder)
+    unit(ReadWritePaths=str(tmp_path / "link"))
+    found = installed_unit(None)
+    assert found is not None
+    assert found.complaint(open_folder / "snaps") is None
 
 
 def test_snapshots_in_a_closed_folder_are_a_warning(

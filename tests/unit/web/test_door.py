@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 import select
 import socket
 import time
@@ -32,9 +33,9 @@ def wait_for(condition: Callable[[], object], seconds: float = 15.0) -> None:
 
 
 @contextmanager
-def running(jpeg: bytes = JPEG) -> Iterator[int]:
+def running(picture: Callable[[], bytes] = lambda: JPEG) -> Iterator[int]:
     """The port of a page that runs and shows a picture."""
-    served = WebPage(WebSettings(enabled=True, port=0, picture=True), lambda: {"health": "ok"}, lambda: jpeg)
+    served = WebPage(WebSettings(enabled=True, port=0, picture=True), lambda: {"health": "ok"}, picture)
     served.start()
     try:
         wait_for(lambda: served.address)
@@ -150,13 +151,22 @@ def test_an_answer_that_is_never_taken_is_not_waited_for(port: int, monkeypatch:
 
 
 def test_a_viewer_who_takes_the_pictures_stays(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(door, "PATIENCE_SECONDS", 0.02)
-    looks: list[None] = []
+    monkeypatch.setattr(door, "PATIENCE_SECONDS", 0.5)
+    looks: list[bool] = []
     look = door.Guest._look
-    monkeypatch.setattr(door.Guest, "_look", lambda guest: (looks.append(None), look(guest)))
-    with running(b"picture") as port, socket.create_connection(("127.0.0.1", port)) as line:
+    monkeypatch.setattr(door.Guest, "_look", lambda guest: (looks.append(guest._full), look(guest)))
+    # Each time another one: the same would be sent only once.
+    with (
+        running(lambda: JPEG[:-2] + os.urandom(2)) as port,
+        socket.create_connection(("127.0.0.1", port)) as line,
+    ):
+        line.settimeout(10)
         line.sendall(REQUEST % b"/live.mjpeg")
-        wait_for(lambda: len(looks) > 20)
+        deadline, taken = time.monotonic() + 30, 0
+        while len(looks) < 6:
+            taken += len(line.recv(1 << 20))
+            assert time.monotonic() < deadline
+        assert taken > 2 * len(JPEG)
         assert state(port, line.getsockname()[1]) == ESTABLISHED
 
 
