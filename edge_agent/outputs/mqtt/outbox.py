@@ -13,7 +13,7 @@ from edge_agent.outputs.mqtt.clock import Clock
 from edge_agent.outputs.mqtt.messages import Draft, Entry, OpenViolation
 from edge_agent.outputs.mqtt.open_violations import OpenViolations
 from edge_agent.outputs.mqtt.store import DamagedError, Store
-from edge_agent.outputs.mqtt.wreck import Wreck, forget_damaged_pictures, set_aside
+from edge_agent.outputs.mqtt.wreck import Wreck, forget_damaged_pictures, set_aside, take_up
 
 _LOG = logging.getLogger(__name__)
 
@@ -62,6 +62,8 @@ class Outbox:
         self._trouble: str | None = None
         self._note: str | None = None
         self._wrecks: list[Wreck] = []  # damaged files that were set aside and are not brought over yet
+        self._looked = False  # for those of earlier runs
+        self._lent: set[int] = set()  # in memory, and safe in a wreck as well
         self.dropped = 0
         """Events given up for the cap since the file was created."""
         self.dropped_pictures = 0
@@ -161,17 +163,21 @@ class Outbox:
         """Bring to the disk what can be, and close the file."""
         self._retry_at = 0.0
         self._sync()
-        lost = sum(1 for entry in self._memory.values() if not entry.picture)
+        lost = sum(1 for entry in self._memory.values() if not entry.picture and entry.seq not in self._lent)
         if lost:
             _LOG.error("%d events waited in memory only and end with the service: %s", lost, self._trouble)
+        for wreck in self._wrecks:
+            wreck.release()
         self._close_store()
 
     def _forget(self, seqs: Iterable[int]) -> None:
         for seq in tuple(seqs):
             known = self._backlog.remove(seq)
-            # Without the file nothing is known of what it holds, and it will be read again.
-            if self._memory.pop(seq, None) is None and (known or self._store is None):
+            # Without the file, or while one is to be saved, not all is known of what they hold.
+            elsewhere = self._memory.pop(seq, None) is None or seq in self._lent
+            if elsewhere and (known or self._store is None or self._wrecks):
                 self._gone.add(seq)
+            self._lent.discard(seq)
 
     def _drop(self, victims: Sequence[int]) -> None:
         events = sum(1 for seq in victims if seq not in self._backlog.pictures)
@@ -184,7 +190,8 @@ class Outbox:
     def _open(self, *, fresh: bool = False) -> None:
         """Take up what the file holds; `fresh`: it was made a moment ago, and damage to it is the disk's."""
         try:
-            self._store = Store(self._path)
+            if self._store is None:
+                self._store = Store(self._path)
             aside = self._bring_over(self._store)
             if not self._pictures:
                 forget_damaged_pictures(self._path)
@@ -196,18 +203,65 @@ class Outbox:
                 _LOG.error("outbox: %s", self._note)
         except DamagedError as error:
             if fresh:
+                for wreck in self._wrecks:
+                    wreck.close()
                 self._wrecks.clear()
+                self._lent.clear()
                 self._close_store()
                 self._fail(error)
             else:
                 self._begin_anew(error)
         except (sqlite3.Error, OSError, MemoryError) as error:
-            self._close_store()
-            self._next = max(self._next, self._mark.read())
-            self._fail(error)
+            self._next = max(self._next, self._mark.read(), *(wreck.upcoming() for wreck in self._wrecks))
+            if not self._wrecks or isinstance(error, MemoryError):
+                self._close_store()
+                self._fail(error)
+            else:
+                self._reach_what_can_be(error)
         except BaseException:
             self._close_store()  # it is taken up by half
+            for wreck in self._wrecks:
+                wreck.close()  # else it would look locked to the next outbox
             raise
+
+    def _reach_what_can_be(self, error: Exception) -> None:
+        """The file takes nothing more of a damaged one: go on with what it holds, and lend events to the memory."""
+        self._adopt_or_close()
+        self._fail(error)
+        room = self._memory_bytes - sum(entry.cost for entry in self._memory.values())
+        lent: list[Entry] = []
+        try:
+            for wreck in self._wrecks:
+                if wreck.earlier and self._store is None:
+                    continue  # which of its events went out already is known to the file alone
+                for entry in wreck.events(room, self._out_of_reach):
+                    room -= entry.cost
+                    lent.append(entry)
+        except (DamagedError, sqlite3.Error, OSError, MemoryError) as why:
+            _LOG.debug("no more of a damaged file can be lent: %s", why)  # the next attempt will see to it
+        if not lent:
+            return
+        self._lent.update(entry.seq for entry in lent)
+        # twice read, or read again: the first is as good
+        self._memory = dict(sorted(({entry.seq: entry for entry in lent} | self._memory).items()))
+        self._adopt_or_close()
+
+    def _out_of_reach(self, entry: Entry) -> bool:
+        if entry.seq in self._backlog or not self._wanted(entry):
+            return False
+        return self._store is None or not self._store.brought_over(entry.seq)
+
+    def _adopt_or_close(self) -> None:
+        if self._store is not None:
+            try:
+                self._adopt(self._store)
+            except (DamagedError, sqlite3.Error, OSError) as error:
+                _LOG.debug("%s can't be read: %s", self._path, error)
+                self._close_store()
+            else:
+                return
+        self._backlog = Backlog((entry.seq, entry.picture, entry.cost) for entry in self._memory.values())
+        self.openings += 1
 
     def _adopt(self, store: Store) -> None:
         """Take up what a file holds beside what waits in memory."""
@@ -226,16 +280,20 @@ class Outbox:
 
     def _sync(self) -> None:
         """Make the disk agree with what is known here, unless it failed a moment ago."""
-        pending = self._memory or self._gone or self._violations.begun or self._violations.over
+        pending = self._memory or self._gone or self._wrecks or self._violations.begun or self._violations.over
         if not pending and self._store is not None and self._trouble is None:
             return
         if self._trouble is not None and self._clock.monotonic() < self._retry_at:
             self._limit_memory()
             return
-        if self._store is None:
+        if self._store is None or self._wrecks:
             self._open()
-        if self._store is not None:
-            self._write(self._store)
+        self._write_if_whole()
+
+    def _write_if_whole(self, *, fresh: bool = False) -> None:
+        """What is new goes into the file only once it holds all that was saved of the one before."""
+        if self._store is not None and not self._wrecks:
+            self._write(self._store, fresh=fresh)
 
     def _write(self, store: Store, *, fresh: bool = False) -> None:
         counters = (
@@ -279,8 +337,14 @@ class Outbox:
         self._limit_memory()
 
     def _limit_memory(self) -> None:
-        waiting = sum(entry.cost for entry in self._memory.values())
-        self._drop(self._backlog.victims(waiting - self._memory_bytes, self._memory))
+        excess = sum(entry.cost for entry in self._memory.values()) - self._memory_bytes
+        for seq in sorted(self._lent, reverse=True):  # no loss: they are copied when the disk is back
+            if excess <= 0:
+                break
+            excess -= self._memory.pop(seq).cost
+            self._backlog.remove(seq)
+            self._lent.discard(seq)
+        self._drop(self._backlog.victims(excess, self._memory))
 
     def _begin_anew(self, damage: DamagedError) -> None:
         """Set a damaged file aside with its date, and begin a new one with what can still be read of it.
@@ -298,15 +362,27 @@ class Outbox:
         self._wrecks.append(Wreck(aside))
         self._violations.begin_anew()
         self._open(fresh=True)
-        if self._store is not None:
-            self._write(self._store, fresh=True)
+        self._write_if_whole(fresh=True)
 
     def _bring_over(self, store: Store) -> Path | None:
         """Copy what can still be read of files that were set aside; returns the latest of these, if any."""
+        if not self._looked:
+            self._looked = True
+            self._wrecks[:0] = take_up(self._path, {wreck.path for wreck in self._wrecks})
+        if self._wrecks and self._gone:  # first, for it makes room on a full disk
+            store.change(remove=tuple(self._gone), settled=tuple(self._gone))
         aside = None
+        finished = True
         while self._wrecks:
             self._wrecks[0].bring_over(store, self._wanted)
-            aside = self._wrecks.pop(0).path
+            wreck = self._wrecks.pop(0)
+            finished = wreck.finish() and finished
+            aside = wreck.path
+        for seq in self._lent:
+            self._memory.pop(seq, None)
+        self._lent.clear()
+        if aside is not None and finished:
+            store.forget_brought_over()
         return aside
 
     def _wanted(self, entry: Entry) -> bool:

@@ -29,6 +29,7 @@ CREATE TABLE IF NOT EXISTS open_violation (
   monotonic REAL NOT NULL,
   clock_synced INTEGER NOT NULL
 );
+CREATE TABLE IF NOT EXISTS brought_over (seq INTEGER PRIMARY KEY);
 """
 """A file of a version that knew fewer tables gets the others when it is opened."""
 
@@ -101,9 +102,16 @@ class Store:
         begun: Iterable[OpenViolation] = (),
         over: Iterable[str] = (),
         counters: Iterable[tuple[str, int]] = (),
+        salvaged: Sequence[Entry] = (),
+        settled: Iterable[int] = (),
     ) -> None:
-        """Add and remove messages and open violations, and set counters: all of it or nothing."""
-        self._traces = self._traces or any(entry.picture for entry in add)  # also if it fails half-way
+        """Add and remove messages and open violations, and set counters: all of it or nothing.
+
+        `salvaged`: messages of a damaged file; each number is taken once, delivered or not, until
+        `forget_brought_over`. `settled`: numbers that will not be taken from a damaged file any more.
+        """
+        # also if it fails half-way
+        self._traces = self._traces or any(entry.picture for entry in (*add, *salvaged))
         with _damage():
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -111,7 +119,16 @@ class Store:
                 self._db.executemany("DELETE FROM message WHERE seq = ?", [(seq,) for seq in remove])
                 self._db.executemany(
                     f"INSERT OR REPLACE INTO message ({_COLUMNS}) VALUES (?, ?, ?, ?, ?, ?)",
-                    [(e.seq, e.picture, e.body, e.boot_id, e.monotonic, e.clock_synced) for e in add],
+                    [_values(entry) for entry in add],
+                )
+                self._db.executemany(
+                    f"INSERT OR REPLACE INTO message ({_COLUMNS}) SELECT ?1, ?2, ?3, ?4, ?5, ?6 "
+                    "WHERE NOT EXISTS (SELECT 1 FROM brought_over WHERE seq = ?1)",
+                    [_values(entry) for entry in salvaged],
+                )
+                self._db.executemany(
+                    "INSERT OR IGNORE INTO brought_over VALUES (?)",
+                    [(seq,) for seq in (*settled, *(entry.seq for entry in salvaged))],
                 )
                 self._db.executemany("DELETE FROM open_violation WHERE event_id = ?", [(each,) for each in over])
                 self._db.executemany(
@@ -124,6 +141,19 @@ class Store:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
+
+    def brought_over(self, seq: int) -> bool:
+        """Whether a message of a damaged file was taken already, or is settled."""
+        with _damage():
+            found = self._db.execute("SELECT 1 FROM brought_over WHERE seq = ?", (seq,)).fetchone()
+        return found is not None
+
+    def forget_brought_over(self) -> None:
+        """No damaged file is left to take messages from. Raises nothing: what stays noted does no harm."""
+        try:
+            self._db.execute("DELETE FROM brought_over")
+        except sqlite3.Error as error:
+            _LOG.debug("%s: what was brought over stays noted: %s", self._path, error)
 
     def forget_traces(self) -> None:
         """Empty the journal: pictures that were deleted from the file stand there still. For when none waits.
@@ -153,6 +183,10 @@ class Store:
 
     def close(self) -> None:
         self._db.close()
+
+
+def _values(entry: Entry) -> tuple[int, bool, bytes, str, float, bool]:
+    return entry.seq, entry.picture, entry.body, entry.boot_id, entry.monotonic, entry.clock_synced
 
 
 def sound_entry(row: tuple[object, ...]) -> Entry | None:

@@ -14,9 +14,9 @@ from typing import Any
 import pytest
 
 from edge_agent.outputs.mqtt import wreck
-from edge_agent.outputs.mqtt.outbox import DISK_RETRY, Outbox
-from edge_agent.outputs.mqtt.store import DamagedError, Store, _damage
-from edge_agent.outputs.mqtt.wreck import set_aside
+from edge_agent.outputs.mqtt.outbox import Outbox
+from edge_agent.outputs.mqtt.store import DamagedError, _damage
+from edge_agent.outputs.mqtt.wreck import Wreck, set_aside
 
 from .test_outbox import CAP, Ticking, bodies, event, failing, picture
 
@@ -139,7 +139,7 @@ def test_only_the_latest_damaged_files_are_kept(tmp_path: Path) -> None:
     for day in range(1, 6):
         (tmp_path / "o").write_bytes(b"x")
         (tmp_path / "o-wal").write_bytes(b"w")
-        set_aside(tmp_path / "o", datetime(2026, 11, day, tzinfo=timezone.utc))
+        assert Wreck(set_aside(tmp_path / "o", datetime(2026, 11, day, tzinfo=timezone.utc))).finish()
     assert sorted(p.name for p in tmp_path.iterdir()) == [
         "o.damaged-20261104T000000.000000Z",
         "o.damaged-20261104T000000.000000Z-wal",
@@ -174,64 +174,6 @@ def test_a_damaged_file_that_cannot_be_removed_stops_nothing(
     outbox.close()
     (tmp_path / "o").write_bytes(b"no database")
     assert "set aside" in (Outbox(tmp_path / "o", CAP, pictures=False).alarm or "")
-
-
-def damaged(path: Path, count: int) -> None:
-    """An outbox with so many events, in a file that has to be given up though all of it can be read."""
-    outbox = Outbox(path, CAP, clock=Ticking().clock())
-    outbox.append([event(b"body %d" % number) for number in range(1, count + 1)])
-    outbox.close()
-    flip(path, COLUMN, COLUMN.replace(b"mono", b"mon4"))
-
-
-def interrupted(patch: pytest.MonkeyPatch, error: BaseException, *, after: int) -> None:
-    """Have the disk fail once so many batches are brought over."""
-    change, calls = Store.change, []
-
-    def failing_change(store: Store, **what: Any) -> None:
-        calls.append(1)
-        if len(calls) > after:
-            raise error
-        change(store, **what)
-
-    patch.setattr(Store, "change", failing_change)
-    patch.setattr(wreck, "_BATCH_ROWS", 2)
-
-
-@pytest.mark.parametrize("error", [sqlite3.OperationalError("database or disk is full"), MemoryError()])
-def test_a_disk_that_fills_while_a_file_is_saved_gets_the_rest_later(
-    error: Exception, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ticking = Ticking()
-    damaged(tmp_path / "o", 9)
-    with monkeypatch.context() as patch:
-        interrupted(patch, error, after=2)
-        outbox = Outbox(tmp_path / "o", CAP, clock=ticking.clock())
-        outbox.append([event(b"after")])
-        assert bodies(outbox) == [b"after"], "the others are out of reach for now"
-        assert "memory" in (outbox.alarm or "")
-        outbox.delivered(2, 8)  # sent before the file was given up, and acknowledged only now
-    ticking.seconds += DISK_RETRY + 1
-    outbox.tend()
-    assert bodies(outbox) == [b"body %d" % number for number in (1, 3, 4, 5, 6, 7, 9)] + [b"after"]
-    assert "7 messages were saved" in (outbox.alarm or "")
-    outbox.close()
-    assert len(bodies(Outbox(tmp_path / "o", CAP))) == 8
-
-
-def test_what_is_saved_before_the_process_dies_is_there_at_the_next_start(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    damaged(tmp_path / "o", 9)
-    with monkeypatch.context() as patch:
-        interrupted(patch, KeyboardInterrupt(), after=2)
-        outbox = Outbox(tmp_path / "o", CAP)
-        with pytest.raises(KeyboardInterrupt):
-            outbox.pending()
-    outbox = Outbox(tmp_path / "o", CAP)
-    assert bodies(outbox) == [b"body 1", b"body 2", b"body 3", b"body 4"]
-    assert outbox.append([event()]) > [9]
-    assert len(list(tmp_path.glob("*.damaged-*Z"))) == 1, "and it is not saved again"
 
 
 @pytest.mark.parametrize("place", [0, 5, 9, 10, 11, 20, 27])
