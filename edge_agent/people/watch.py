@@ -94,7 +94,8 @@ class People:
 
     def persons(self, now: float) -> list[Person]:
         """Everybody who was seen at least twice and has not left."""
-        return [self._person(track, now) for track in self._tracker.tracks if track.confirmed]
+        seen_since = now - max(_VISIBLE, self._tracker.patience)
+        return [self._person(track, seen_since) for track in self._tracker.tracks if track.confirmed]
 
     def clear(self) -> None:
         """Forget everybody, as when detection is switched off."""
@@ -111,7 +112,7 @@ class People:
         suspect = record.mask.verdict.is_violation or record.mask.latest.is_violation
         return self._vision.gender.enabled and suspect and record.gender.wants(track.face.quality)
 
-    def _person(self, track: Track, now: float) -> Person:
+    def _person(self, track: Track, seen_since: float) -> Person:
         record = self._records[track.id]
         gender, gender_score = record.gender.answer
         return Person(
@@ -124,7 +125,7 @@ class People:
             gender_score=gender_score,
             first_seen=track.first_seen,
             last_seen=track.last_seen,
-            visible=now - track.last_seen <= max(_VISIBLE, self._tracker.patience),
+            visible=track.last_seen >= seen_since,
         )
 
     def _forget(self) -> None:
