@@ -21,8 +21,17 @@ def replace_durably(path: Path, text: str) -> None:
         file.flush()
         os.fsync(file.fileno())
     part.replace(path)
-    folder = os.open(path.parent, os.O_RDONLY)
+    sync_folder(path.parent)
+
+
+def sync_folder(folder: Path) -> None:
+    """Bring names to the disk: what was made, renamed or removed in a folder is durable only then.
+
+    Raises:
+        OSError: the disk is broken, or the file system can't do that.
+    """
+    handle = os.open(folder, os.O_RDONLY)
     try:
-        os.fsync(folder)  # the rename itself is durable only then
+        os.fsync(handle)
     finally:
-        os.close(folder)
+        os.close(handle)

@@ -10,6 +10,8 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from edge_agent.vision.manifest import CropContract
+
 #: Dark edges would look like a mask's border, so what lies outside the frame repeats its last pixels.
 _BORDER = cv2.BORDER_REPLICATE
 
@@ -25,6 +27,11 @@ class CropMargins:
     x: float = 0.15
     top: float = 0.12
     bottom: float = 0.15
+
+    @classmethod
+    def of(cls, crop: CropContract) -> CropMargins:
+        """Those that the manifest names."""
+        return cls(x=crop.margin_x, top=crop.margin_top, bottom=crop.margin_bottom)
 
 
 def face_crop(

@@ -47,8 +47,7 @@ class GenderClassifier:
         self._size = given.width
         # face_crop delivers RGB.
         self._blob = Blob(mean=given.mean, scale=given.scale, reverse=given.colour == "BGR")
-        crop = given.crop
-        self._margins = CropMargins(x=crop.margin_x, top=crop.margin_top, bottom=crop.margin_bottom)
+        self._margins = CropMargins.of(given.crop)
         self._male = entry.labels.index("male")
         self.net_ms = 0.0
         """Milliseconds of the latest bare inference."""

@@ -55,8 +55,7 @@ class MaskClassifier:
                 f"give {', '.join(LABELS)} in the order of its outputs"
             )
         self._order = [entry.labels.index(label) for label in LABELS]
-        crop = given.crop
-        self._margins = CropMargins(x=crop.margin_x, top=crop.margin_top, bottom=crop.margin_bottom)
+        self._margins = CropMargins.of(given.crop)
         self._batch = np.zeros(shape, np.uint8)
         self.runtime = self._model.runtime
 

@@ -7,7 +7,6 @@ over it; then `<outbox>.damaged-<date>`.
 from __future__ import annotations
 
 import logging
-import os
 import re
 import sqlite3
 from collections.abc import Callable, Collection, Generator, Iterator
@@ -15,6 +14,7 @@ from datetime import datetime, timezone
 from pathlib import Path
 from typing import Any
 
+from edge_agent.files import sync_folder
 from edge_agent.outputs.mqtt.messages import Entry, OpenViolation
 from edge_agent.outputs.mqtt.store import Store, sound_entry, sound_violation
 
@@ -261,11 +261,7 @@ def _rename(path: Path, renamed: Path) -> None:
         for companion in companions:
             if companion.exists():
                 companion.replace(renamed.with_name(renamed.name + side))
-    folder = os.open(path.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)
-    finally:
-        os.close(folder)
+    sync_folder(path.parent)
 
 
 def _keep_the_latest(path: Path) -> None:
