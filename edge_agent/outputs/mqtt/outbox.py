@@ -10,10 +10,12 @@ from pathlib import Path
 
 from edge_agent.outputs.mqtt.backlog import Backlog, SequenceMark
 from edge_agent.outputs.mqtt.clock import Clock
+from edge_agent.outputs.mqtt.memory import Memory
 from edge_agent.outputs.mqtt.messages import Draft, Entry, OpenViolation
 from edge_agent.outputs.mqtt.open_violations import OpenViolations
 from edge_agent.outputs.mqtt.store import DamagedError, Store
-from edge_agent.outputs.mqtt.wreck import Wreck, forget_damaged_pictures, set_aside, take_up
+from edge_agent.outputs.mqtt.wreck import forget_damaged_pictures, set_aside
+from edge_agent.outputs.mqtt.wrecks import Wrecks
 
 _LOG = logging.getLogger(__name__)
 
@@ -49,21 +51,18 @@ class Outbox:
         self._pictures = pictures
         self._path = path
         self._max_bytes = max_bytes
-        self._memory_bytes = min(memory_bytes, max_bytes)
         self._clock = clock or Clock.system()
         self._mark = SequenceMark(path.with_name(path.name + ".seq"))
         self._store: Store | None = None
         self._backlog = Backlog()
-        self._memory: dict[int, Entry] = {}  # not on the disk yet
+        self._memory = Memory(min(memory_bytes, max_bytes))  # not on the disk yet
         self._gone: set[int] = set()  # still on the disk, though delivered or dropped
         self._violations = OpenViolations()
         self._next = 1
         self._retry_at = 0.0
         self._trouble: str | None = None
         self._note: str | None = None
-        self._wrecks: list[Wreck] = []  # damaged files that were set aside and are not brought over yet
-        self._looked = False  # for those of earlier runs
-        self._lent: set[int] = set()  # in memory, and safe in a wreck as well
+        self._wrecks = Wrecks(path)
         self.dropped = 0
         """Events given up for the cap since the file was created."""
         self.dropped_pictures = 0
@@ -113,7 +112,7 @@ class Outbox:
             if draft.closes is not None:
                 self._violations.end(draft.closes)
             self._backlog.add(entry.seq, entry.picture, entry.cost)
-            self._memory[entry.seq] = entry
+            self._memory.add(entry)
             self._next += 1
         self._drop(self._backlog.victims(self._backlog.bytes - self._max_bytes))
         self._mark.reserve(self._next)
@@ -163,21 +162,18 @@ class Outbox:
         """Bring to the disk what can be, and close the file."""
         self._retry_at = 0.0
         self._sync()
-        lost = sum(1 for entry in self._memory.values() if not entry.picture and entry.seq not in self._lent)
-        if lost:
+        if lost := self._memory.events_at_risk:
             _LOG.error("%d events waited in memory only and end with the service: %s", lost, self._trouble)
-        for wreck in self._wrecks:
-            wreck.release()
+        self._wrecks.release()
         self._close_store()
 
     def _forget(self, seqs: Iterable[int]) -> None:
         for seq in tuple(seqs):
             known = self._backlog.remove(seq)
             # Without the file, or while one is to be saved, not all is known of what they hold.
-            elsewhere = self._memory.pop(seq, None) is None or seq in self._lent
-            if elsewhere and (known or self._store is None or self._wrecks):
+            alone = self._memory.remove(seq)
+            if not alone and (known or self._store is None or self._wrecks):
                 self._gone.add(seq)
-            self._lent.discard(seq)
 
     def _drop(self, victims: Sequence[int]) -> None:
         events = sum(1 for seq in victims if seq not in self._backlog.pictures)
@@ -203,16 +199,14 @@ class Outbox:
                 _LOG.error("outbox: %s", self._note)
         except DamagedError as error:
             if fresh:
-                for wreck in self._wrecks:
-                    wreck.close()
-                self._wrecks.clear()
-                self._lent.clear()
+                self._wrecks.forget()
+                self._memory.keep_lent()
                 self._close_store()
                 self._fail(error)
             else:
                 self._begin_anew(error)
         except (sqlite3.Error, OSError, MemoryError) as error:
-            self._next = max(self._next, self._mark.read(), *(wreck.upcoming() for wreck in self._wrecks))
+            self._next = max(self._next, self._mark.read(), self._wrecks.upcoming())
             if not self._wrecks or isinstance(error, MemoryError):
                 self._close_store()
                 self._fail(error)
@@ -220,31 +214,18 @@ class Outbox:
                 self._reach_what_can_be(error)
         except BaseException:
             self._close_store()  # it is taken up by half
-            for wreck in self._wrecks:
-                wreck.close()  # else it would look locked to the next outbox
+            self._wrecks.close()
             raise
 
     def _reach_what_can_be(self, error: Exception) -> None:
         """The file takes nothing more of a damaged one: go on with what it holds, and lend events to the memory."""
         self._adopt_or_close()
         self._fail(error)
-        room = self._memory_bytes - sum(entry.cost for entry in self._memory.values())
-        lent: list[Entry] = []
-        try:
-            for wreck in self._wrecks:
-                if wreck.earlier and self._store is None:
-                    continue  # which of its events went out already is known to the file alone
-                for entry in wreck.events(room, self._out_of_reach):
-                    room -= entry.cost
-                    lent.append(entry)
-        except (DamagedError, sqlite3.Error, OSError, MemoryError) as why:
-            _LOG.debug("no more of a damaged file can be lent: %s", why)  # the next attempt will see to it
-        if not lent:
-            return
-        self._lent.update(entry.seq for entry in lent)
-        # twice read, or read again: the first is as good
-        self._memory = dict(sorted(({entry.seq: entry for entry in lent} | self._memory).items()))
-        self._adopt_or_close()
+        # without the file nobody knows which events of earlier runs' wrecks went out already
+        lent = self._wrecks.lend(self._memory.room, self._out_of_reach, earlier=self._store is not None)
+        if lent:
+            self._memory.lend(lent)
+            self._adopt_or_close()
 
     def _out_of_reach(self, entry: Entry) -> bool:
         if entry.seq in self._backlog or not self._wanted(entry):
@@ -260,14 +241,14 @@ class Outbox:
                 self._close_store()
             else:
                 return
-        self._backlog = Backlog((entry.seq, entry.picture, entry.cost) for entry in self._memory.values())
+        self._backlog = Backlog((entry.seq, entry.picture, entry.cost) for entry in self._memory)
         self.openings += 1
 
     def _adopt(self, store: Store) -> None:
         """Take up what a file holds beside what waits in memory."""
         counters = store.counters()
         on_disk = (row for row in store.contents() if row[0] not in self._gone and row[0] not in self._memory)
-        in_memory = ((entry.seq, entry.picture, entry.cost) for entry in self._memory.values())
+        in_memory = ((entry.seq, entry.picture, entry.cost) for entry in self._memory)
         self._backlog = Backlog(heapq.merge(on_disk, in_memory))  # both ascend
         self._violations.found(store.open_violations())
         self.openings += 1
@@ -303,7 +284,7 @@ class Outbox:
         )
         try:
             store.change(
-                add=tuple(self._memory.values()),
+                add=tuple(self._memory),
                 remove=tuple(self._gone),
                 begun=tuple(self._violations.begun.values()),
                 over=tuple(self._violations.over),
@@ -337,14 +318,9 @@ class Outbox:
         self._limit_memory()
 
     def _limit_memory(self) -> None:
-        excess = sum(entry.cost for entry in self._memory.values()) - self._memory_bytes
-        for seq in sorted(self._lent, reverse=True):  # no loss: they are copied when the disk is back
-            if excess <= 0:
-                break
-            excess -= self._memory.pop(seq).cost
+        for seq in self._memory.give_back(-self._memory.room):  # they are copied when the disk is back
             self._backlog.remove(seq)
-            self._lent.discard(seq)
-        self._drop(self._backlog.victims(excess, self._memory))
+        self._drop(self._backlog.victims(-self._memory.room, self._memory))
 
     def _begin_anew(self, damage: DamagedError) -> None:
         """Set a damaged file aside with its date, and begin a new one with what can still be read of it.
@@ -359,30 +335,18 @@ class Outbox:
             return
         _LOG.error("the outbox is damaged (%s) and set aside as %s", damage, aside)
         self._note = f"the file was damaged and set aside as {aside.name}"
-        self._wrecks.append(Wreck(aside))
+        self._wrecks.add(aside)
         self._violations.begin_anew()
         self._open(fresh=True)
         self._write_if_whole(fresh=True)
 
     def _bring_over(self, store: Store) -> Path | None:
         """Copy what can still be read of files that were set aside; returns the latest of these, if any."""
-        if not self._looked:
-            self._looked = True
-            self._wrecks[:0] = take_up(self._path, {wreck.path for wreck in self._wrecks})
+        self._wrecks.look()
         if self._wrecks and self._gone:  # first, for it makes room on a full disk
             store.change(remove=tuple(self._gone), settled=tuple(self._gone))
-        aside = None
-        finished = True
-        while self._wrecks:
-            self._wrecks[0].bring_over(store, self._wanted)
-            wreck = self._wrecks.pop(0)
-            finished = wreck.finish() and finished
-            aside = wreck.path
-        for seq in self._lent:
-            self._memory.pop(seq, None)
-        self._lent.clear()
-        if aside is not None and finished:
-            store.forget_brought_over()
+        aside = self._wrecks.bring_over(store, self._wanted)
+        self._memory.give_back()
         return aside
 
     def _wanted(self, entry: Entry) -> bool:

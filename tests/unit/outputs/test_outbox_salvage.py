@@ -229,7 +229,7 @@ def test_what_was_copied_and_delivered_before_is_not_copied_again(
         ticking.seconds += DISK_RETRY + 1
         outbox.tend()
     outbox._close_store()  # killed
-    outbox._wrecks[0].close()
+    outbox._wrecks.close()
     outbox = Outbox(tmp_path / "o", CAP, clock=ticking.clock())
     assert bodies(outbox) == numbered(3, 4, 5, 6, 8, 9)
     outbox.close()
