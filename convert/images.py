@@ -1,4 +1,4 @@
-"""Photos from disk, whatever their names: OpenCV's own reader crashes on one that is not UTF-8. And their size."""
+"""Photos from disk, and the size of crops."""
 
 from __future__ import annotations
 
@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.errors import ConvertError
+from edge_agent import photos
+from edge_agent.errors import InputError
 
 
 def read(path: Path) -> NDArray[np.uint8]:
@@ -18,16 +20,9 @@ def read(path: Path) -> NDArray[np.uint8]:
         ConvertError: the file cannot be read, or is no image.
     """
     try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise ConvertError(f"{path} cannot be read: {error.strerror}") from error
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR) if data.size else None
-    except cv2.error as error:  # larger than OpenCV takes
-        raise ConvertError(f"{path} cannot be decoded: {error.err}") from error
-    if image is None:
-        raise ConvertError(f"{path} cannot be decoded: it is no image, or a damaged one")
-    return np.asarray(image, np.uint8)
+        return photos.read(path)
+    except InputError as error:
+        raise ConvertError(str(error)) from None
 
 
 def scaled(crops: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:

@@ -14,6 +14,7 @@ from typing import Any
 import cv2
 import numpy as np
 
+from edge_agent import photos
 from edge_agent.annotate import draw
 from edge_agent.chain import Chain
 from edge_agent.config import Settings
@@ -76,7 +77,7 @@ class Detection:
 
     def image(self, path: Path) -> Iterator[Result]:
         """The one picture of an image file. Raises InputError if it can't be used."""
-        image = read_image(path)
+        image = photos.read(path)
         networks = self._chain.networks
         times = StageTimes()
         faces, _ = networks.detect(image, times)
@@ -160,23 +161,6 @@ class Detection:
             face["person"] = observation.person_id
             face["verdict"] = person.verdict.value if person else "undecided"
         return face
-
-
-def read_image(path: Path) -> Image:
-    """A picture as BGR, whatever its depth, colours or alpha. Raises InputError if it can't be used."""
-    try:
-        data = np.fromfile(path, np.uint8)
-    except OSError as error:
-        raise InputError(f"{path}: can't be read: {error.strerror}") from None
-    if data.size == 0:
-        raise InputError(f"{path}: the file is empty")
-    try:
-        image = cv2.imdecode(data, cv2.IMREAD_COLOR)
-    except cv2.error as error:
-        raise InputError(f"{path}: can't be decoded: {error.err}") from None
-    if image is None:
-        raise InputError(f"{path}: not an image, or a damaged one")
-    return np.asarray(image, np.uint8)
 
 
 @dataclass(frozen=True, slots=True)

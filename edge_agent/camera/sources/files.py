@@ -9,13 +9,12 @@ import stat
 from pathlib import Path
 
 import cv2
-import numpy as np
 
+from edge_agent import photos
 from edge_agent.camera.sources.base import EndOfStream, Grab, as_image
 from edge_agent.camera.sources.pacing import Pacer
 from edge_agent.config import CameraSettings
-from edge_agent.errors import CameraError
-from edge_agent.types import Image
+from edge_agent.errors import CameraError, InputError
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 _LONGEST_PAUSE = 1.0  # seconds between two pictures of a file, whatever its time stamps say
@@ -161,9 +160,10 @@ class ImageFolder:
                 self._readable = False  # once is not for ever: the folder may have been emptied
             file = self._files[self._next]
             self._next += 1
-            image = _decoded(file)
-            if image is None:
-                _log.warning("skipping %s: not an image that can be decoded", file)
+            try:
+                image = photos.read(file)
+            except InputError as error:
+                _log.warning("skipping %s", error)
                 continue
             self._readable = True
             moment = self._pacer.wait_for(self._shown * self._interval)
@@ -180,15 +180,6 @@ class ImageFolder:
 
     def describe(self) -> str:
         return f"images of {self._path}"
-
-
-def _decoded(file: Path) -> Image | None:
-    # Not cv2.imread: it crashes the process at a name that is not UTF-8 (seen with 4.11).
-    try:
-        image = cv2.imdecode(np.frombuffer(file.read_bytes(), np.uint8), cv2.IMREAD_COLOR)
-    except (OSError, cv2.error):  # OpenCV's is for an empty file, or one of far too many pixels
-        return None
-    return None if image is None else np.asarray(image, np.uint8)
 
 
 def _natural(path: Path) -> list[tuple[int, int | str]]:

@@ -50,7 +50,7 @@ def test_names_that_are_not_utf8_are_read(tmp_path: Path) -> None:
 
 def test_what_is_no_image_is_said(tmp_path: Path) -> None:
     (tmp_path / "empty.jpg").touch()
-    for name, said in (("empty.jpg", "no image"), ("none.jpg", "cannot be read"), (".", "cannot be read")):
+    for name, said in (("empty.jpg", "empty"), ("none.jpg", "can't be read"), (".", "can't be read")):
         with pytest.raises(ConvertError, match=said):
             images.read(tmp_path / name)
 
