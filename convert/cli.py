@@ -13,6 +13,7 @@ import sys
 from collections.abc import Sequence
 from typing import Any
 
+import convert.caffe
 import convert.faces
 import convert.gender
 import convert.mask
@@ -20,7 +21,7 @@ from convert.errors import ConvertError
 from edge_agent.errors import EdgeAgentError
 
 #: The topics in the order ``--help`` lists them.
-_TOPICS = (convert.mask, convert.gender, convert.faces)
+_TOPICS = (convert.mask, convert.gender, convert.faces, convert.caffe)
 
 
 def build_parser() -> argparse.ArgumentParser:

@@ -10,3 +10,7 @@
 
 Only what has torch in its name, and the check, needs PyTorch.
 """
+
+from convert.caffe.commands import register
+
+__all__ = ["register"]

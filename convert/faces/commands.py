@@ -1,4 +1,4 @@
-"""The commands of the face network: `train-faces`, `to-caffe` and `evaluate-faces`."""
+"""The commands of the face network: `train-faces` and `evaluate-faces`."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from typing import Any
 
 from convert.arguments import check_file, check_folder
 from convert.cards import check_card, renew_measured
+
+_PRINT = Path("-")
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -49,42 +51,12 @@ def _train_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.set_defaults(run=_train)
 
 
-def _export(args: argparse.Namespace) -> int:
-    from convert.needs import need
-
-    need("torch", "google.protobuf")
-    from convert.faces.export import to_caffe
-
-    args.out.mkdir(parents=True, exist_ok=True)
-    prototxt, caffemodel = args.out / "face_detector.prototxt", args.out / "face_detector.caffemodel"
-    done = to_caffe(args.checkpoint, prototxt, caffemodel, fp16=args.fp16)
-    print(f"{prototxt}, {caffemodel}: {done.parameters} parameters, {done.bytes} bytes")
-    print(f"largest difference from PyTorch: {done.difference:.1e} with float32 weights")
-    if done.difference_fp16 is not None:
-        print(f"                                 {done.difference_fp16:.1e} with float16 weights, as written")
-    print("for the manifest:")
-    print(done.manifest(), end="")
-    return 0
-
-
-def _export_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
-    parser = subparsers.add_parser("to-caffe", help="write a trained face network as Caffe files, and check them")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="file written by train-faces")
-    folder = parser.add_mutually_exclusive_group(required=True)
-    folder.add_argument("--out", type=Path, metavar="DIR", help="folder for the two files")
-    folder.add_argument("--output", type=Path, dest="out", help=argparse.SUPPRESS)  # its name before
-    parser.add_argument(
-        "--fp16", action=argparse.BooleanOptionalAction, default=True, help="weights as float16: half the bytes"
-    )
-    parser.set_defaults(run=_export)
-
-
 def _evaluate(args: argparse.Namespace) -> int:
     import json
 
     from convert.needs import need
 
-    if args.json:
+    if args.json not in (None, _PRINT):
         check_file(args.json)
     if args.card:
         check_card(args.card)
@@ -100,9 +72,10 @@ def _evaluate(args: argparse.Namespace) -> int:
     measured = measure(args.detectors, scenes, ModelStore(args.models))
     rows = report(measured)
     text = f"{len(scenes)} scenes, {sum(len(scene.boxes) for scene in scenes)} labelled faces.\n\n{table(rows)}"
-    print(text)
-    if args.json:
-        args.json.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    figures = json.dumps(rows, indent=1)
+    print(figures if args.json == _PRINT else text)
+    if args.json not in (None, _PRINT):
+        args.json.write_text(figures + "\n", encoding="utf-8")
     if args.card:
         renew_measured(args.card, text)
     if args.plots:
@@ -142,7 +115,10 @@ def _evaluate_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
     parser.add_argument(
         "--models", type=Path, metavar="DIR", help="model folder with a manifest (default: the program's)"
     )
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures there, too")
+    parser.add_argument(
+        "--json", type=Path, nargs="?", const=_PRINT, metavar="FILE",
+        help="print JSON instead of the table; with a file, write it there besides",
+    )  # fmt: skip
     parser.add_argument("--card", type=Path, metavar="FILE", help="renew the measured part of a model card")
     parser.add_argument("--plots", type=Path, metavar="DIR", help="draw recall and precision there")
     parser.set_defaults(run=_evaluate)
@@ -151,5 +127,4 @@ def _evaluate_arguments(subparsers: argparse._SubParsersAction[Any]) -> None:
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add the face network's commands."""
     _train_arguments(subparsers)
-    _export_arguments(subparsers)
     _evaluate_arguments(subparsers)

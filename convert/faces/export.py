@@ -58,7 +58,9 @@ def to_caffe(checkpoint: Path, prototxt: Path, caffemodel: Path, *, fp16: bool =
         net.load_state_dict(state)
     except (OSError, EOFError, KeyError, TypeError, RuntimeError, UnpicklingError) as error:
         reason = str(error).partition("\n")[0]
-        raise ConvertError(f"{checkpoint} is no checkpoint of train-faces: {reason}") from error
+        raise ConvertError(
+            f"{checkpoint} is no checkpoint of train-faces: {reason} (a gender network needs --dataset and --cache)"
+        ) from error
     module = RawInput(net).eval()
     graph = from_torch(module, {"data": SHAPE}, name=NAME, outputs=[OUTPUT], rename=_short)
     shape = (1, 3, 96, 160)  # not the one it is written for: any multiple of 32 must do

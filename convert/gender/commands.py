@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
-    """Add ``describe-gender``, ``train-gender``, ``average-gender``, ``export-gender`` and ``evaluate-gender``."""
+    """Add ``describe-gender``, ``train-gender``, ``average-gender`` and ``evaluate-gender``."""
     train = subparsers.add_parser("train-gender", help="train the gender network on FairFace photos")
     _add_data(train)
     train.add_argument("--weights", type=Path, metavar="FILE",
@@ -56,15 +56,6 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
                          help=".pt of train-gender, or exported .caffemodel, one trained on from the other")
     average.add_argument("--out", type=Path, required=True, metavar="FILE.pt")
     average.set_defaults(run=_average)
-
-    export = subparsers.add_parser("export-gender", help="calibrate a gender network and write it for Caffe")
-    _add_data(export)
-    export.add_argument("weights", type=Path, metavar="WEIGHTS",
-                        help="gender_net.pt or checkpoint.pt of train-gender")
-    export.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the two files")
-    export.add_argument("--right", type=share, default=0.96, metavar="SHARE",
-                        help="of the answers given, to choose the threshold by (default: %(default)s)")
-    export.set_defaults(run=_export)
 
     measure = subparsers.add_parser("evaluate-gender", help="figures of a gender network, group by group")
     _add_data(measure, required=False)
@@ -123,20 +114,6 @@ def _average(args: argparse.Namespace) -> int:
 
     average(args.networks, args.out)
     print(args.out)
-    return 0
-
-
-def _export(args: argparse.Namespace) -> int:
-    from convert.needs import need
-
-    check_folder(args.out)
-    need("torch", "google.protobuf")
-    from convert.gender.export import export_gender
-    from convert.gender.records import load_faces
-
-    done = export_gender(args.weights, load_faces(args.dataset, args.cache), args.out, wanted=args.right)
-    print(f"temperature {done.temperature:.3f}, OpenCV against PyTorch {done.difference:.1e}; for the manifest:")
-    print(done.manifest(), end="")
     return 0
 
 

@@ -41,7 +41,7 @@ class Exported:
     temperature: float
     threshold: float
     difference: float
-    """Largest difference between OpenCV and PyTorch on noise, of a probability; includes float16's."""
+    """Largest difference between OpenCV and PyTorch on noise, of a probability, as written."""
 
     def manifest(self) -> str:
         """The fields of the manifest's entry that depend on the files, as YAML."""
@@ -70,7 +70,7 @@ def contract() -> ModelEntry:
     )
 
 
-def export_gender(weights: Path, faces: Faces, out: Path, *, wanted: float) -> Exported:
+def to_caffe(weights: Path, faces: Faces, out: Path, *, wanted: float, fp16: bool = True) -> Exported:
     """Write ``gender_net.prototxt`` and ``gender_net.caffemodel``.
 
     The temperature that makes probabilities honest is found on the calibration split, half of it masked, cut at
@@ -82,6 +82,7 @@ def export_gender(weights: Path, faces: Faces, out: Path, *, wanted: float) -> E
         faces: the photos trained on.
         out: folder for the files.
         wanted: share of answers that shall be right from the threshold on.
+        fp16: write the weights as float16.
 
     Raises:
         ConvertError: the weights are of another network, OpenCV computes something else, or no threshold
@@ -102,7 +103,7 @@ def export_gender(weights: Path, faces: Faces, out: Path, *, wanted: float) -> E
     out.mkdir(parents=True, exist_ok=True)
     prototxt, caffemodel = out / f"{NAME}.prototxt", out / f"{NAME}.caffemodel"
     graph = from_torch(shipped, {"data": _SHAPE}, name=NAME, outputs=("prob",))
-    export(graph, prototxt, caffemodel, fp16=True)
+    export(graph, prototxt, caffemodel, fp16=fp16)
     difference = largest_difference(shipped, prototxt, caffemodel, _SHAPE)
     if difference > _TOLERATED:
         raise ConvertError(f"OpenCV's answer differs from PyTorch's by {difference:.4f}")

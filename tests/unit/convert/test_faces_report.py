@@ -73,6 +73,8 @@ def test_the_command_measures_the_shipped_net(
     printed = capsys.readouterr().out
     assert "edge_face 480" in printed
     assert card.read_text(encoding="utf-8") == f"before\n{BEGIN}\n\n{printed}\n{END}\nafter\n"
+    assert cli.main([*command, "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)[0].keys() == row.keys()
 
 
 @pytest.mark.parametrize(

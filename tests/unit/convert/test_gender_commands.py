@@ -30,7 +30,7 @@ def _unread(monkeypatch: pytest.MonkeyPatch) -> None:
         (["evaluate-gender", *DATA, "--card"], "taken", "taken is no card: it is not UTF-8"),
         (["evaluate-gender", *DATA, "--plots"], "taken/plots", "taken is no folder"),
         (["evaluate-gender", "--utkface", "none", "--plots"], "taken", "taken is no folder"),
-        (["export-gender", "net.pt", *DATA, "--out"], "taken", "taken is no folder"),
+        (["to-caffe", "--checkpoint", "net.pt", *DATA, "--out"], "taken", "taken is no folder"),
         (["describe-gender", *DATA, "--faceres", "a", "--dlib", "b", "--out"], ".", "is a folder"),
     ],
 )

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import yaml
 
 torch = pytest.importorskip("torch", reason="needs the training extra")
 h5py = pytest.importorskip("h5py", reason="needs the training extra")
 
 from convert.calibration import temperature  # noqa: E402
+from convert.cli import main  # noqa: E402
 from convert.errors import ConvertError  # noqa: E402  # after the check for the extra
 from convert.gender import levi_hassner  # noqa: E402
 from convert.gender.evaluate import Condition, Report  # noqa: E402
-from convert.gender.export import export_gender  # noqa: E402
 from convert.gender.measure import row  # noqa: E402
 from convert.gender.network import GenderNet, as_input, load_imagenet  # noqa: E402
 from convert.gender.plots import draw  # noqa: E402
-from convert.gender.records import load_faces  # noqa: E402
 from convert.gender.train import Settings, train  # noqa: E402
 
 pytestmark = pytest.mark.convert
@@ -53,7 +53,9 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
         load_imagenet(GenderNet(), path)
 
 
-def test_trains_resumes_and_exports(tmp_path: Path, write_gender_dataset: Callable[..., None]) -> None:
+def test_trains_resumes_and_exports(
+    tmp_path: Path, write_gender_dataset: Callable[..., None], capsys: pytest.CaptureFixture[str]
+) -> None:
     dataset, out = tmp_path / "data", tmp_path / "out"
     dataset.mkdir()
     write_gender_dataset(dataset, 60, twins=False)
@@ -65,11 +67,17 @@ def test_trains_resumes_and_exports(tmp_path: Path, write_gender_dataset: Callab
     after = torch.load(out / "checkpoint.pt", weights_only=True)
 
     assert after["step"] > before["step"] > 0
+    data = ["--dataset", str(dataset), "--cache", str(tmp_path / "cache")]
+    written = ["to-caffe", "--checkpoint", str(result), "--out", str(tmp_path / "models")]
+    capsys.readouterr()
     # Noise teaches nothing, so any threshold that answers at all will do.
-    done = export_gender(result, load_faces(dataset, tmp_path / "cache"), tmp_path / "models", wanted=0.0)
-    assert done.difference < 5e-3
-    assert done.caffemodel.stat().st_size < 3_000_000
-    assert done.manifest().count("sha256") == 2
+    assert main([*written, *data, "--right", "0"]) == 0
+    (entry,) = yaml.safe_load(capsys.readouterr().out.partition("for the manifest:\n")[2])
+    assert [file["file"] for file in entry["files"]] == ["gender_net.prototxt", "gender_net.caffemodel"]
+    assert (tmp_path / "models" / "gender_net.caffemodel").stat().st_size < 3_000_000
+    for incomplete in ([], data[:2], ["--right", "0"]):
+        assert main([*written, *incomplete]) == 2
+        assert "--dataset and --cache" in capsys.readouterr().err
 
 
 def test_the_network_of_2015_runs_with_weights_at_random() -> None:

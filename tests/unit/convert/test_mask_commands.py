@@ -131,7 +131,7 @@ def test_epochs_are_kept_only_if_asked() -> None:
         ["train-faces", "--dataset", "a", "--checkpoint", "b"],
         ["to-caffe", "--checkpoint", "a", "--out", "b"],
         ["train-gender", "--dataset", "a", "--cache", "b", "--out", "c"],
-        ["export-gender", "a", "--dataset", "b", "--cache", "c", "--out", "d"],
+        ["to-caffe", "--checkpoint", "a", "--dataset", "b", "--cache", "c", "--out", "d"],
     ],
 )
 def test_a_missing_library_is_named(
@@ -166,7 +166,7 @@ def test_plots_show_the_faces_that_are_counted(tmp_path: Path, monkeypatch: pyte
     [["train", "--teacher-share", "7"], ["train", "--teacher-share", "nan"],
      ["to-tflite", "--bare-handicap", "nan"], ["export-card", "--bare-handicap", "-1"],
      ["export-card", "--bare-handicap", "inf"], ["train-gender", "--small-part", "40"],
-     ["export-gender", "--right", "96"], ["export-gender", "--right", "nan"]],
+     ["to-caffe", "--right", "96"], ["to-caffe", "--right", "nan"]],
 )  # fmt: skip
 def test_numbers_that_make_no_sense_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
