@@ -19,8 +19,8 @@
 #                           left out: those of the wheelhouse and those installed before
 #                                                                                      [pi on a Pi, jetson on a Jetson]
 #   --python FILE           the Python to use, 3.10 or later                                              [python3]
-#   --system-site-packages  let the venv see the system's Python packages: for picamera2, python3-lgpio or the
-#                           system's OpenCV; kept at an upgrade
+#   --system-site-packages  let the venv see the system's Python packages: for picamera2 or the system's OpenCV; kept
+#                           at an upgrade                  [on a Pi with Python 3.13 or later, for python3-lgpio]
 #   --ready SECONDS         how long a new version may take to be READY                                        [60]
 #   --no-start              neither enable anything nor start what does not run
 #   --dry-run               only say what would be done
@@ -126,6 +126,14 @@ warn_of_dropped_extras() {   # without its board's own the service is READY all 
     printf '%s\n' "install: warning: without $dropped: --extras names all there shall be, unless it begins with a +" >&2
 }
 
+# There is no wheel of lgpio, which drives a Pi's pins, from Python 3.13 on: only the system's package.
+pins_need_the_systems_lgpio() {   # EXTRAS
+  case ,$1, in *,pi,*) "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 13))' ;; *) false ;; esac
+}
+warn_of_missing_lgpio() {
+  "$PYTHON" -s -c 'import lgpio' 2>/dev/null || printf '%s\n' "install: warning: a buzzer on a pin needs \
+python3-lgpio: sudo apt install python3-lgpio; sudo systemctl restart edge-agent" >&2
+}
 system_opencv_has_cuda() {
   # -s: the service does not see root's own packages. The versions are those that pyproject.toml allows.
   "$PYTHON" -s -c 'import cv2; version = tuple(map(int, cv2.__version__.split(".")[:2]))
@@ -140,6 +148,10 @@ build_venv() {   # sets NEW: a new venv, or the old one when it was made from th
   extras=$(wanted_extras)
   warn_of_dropped_extras
   [ ! -d "$OLD" ] || ! grep -qi 'include-system-site-packages = true' "$OLD/pyvenv.cfg" || SYSTEM_SITE=1
+  if pins_need_the_systems_lgpio "$extras"; then
+    SYSTEM_SITE=1
+    warn_of_missing_lgpio
+  fi
   [ -z "$WHEELHOUSE" ] || option=(--no-index --find-links "$WHEELHOUSE")
   if [ -n "$WHEEL" ]; then
     what=$WHEEL
@@ -152,7 +164,7 @@ build_venv() {   # sets NEW: a new venv, or the old one when it was made from th
   else
     what=$SOURCE
   fi
-  say "building $NEW${extras:+ with $extras}${SYSTEM_SITE:+, seeing the system\'s packages}"
+  say "building $NEW${extras:+ with $extras}${SYSTEM_SITE:+, seeing the packages of the system}"
   [ -n "$DRY" ] || trap 'rm -rf "$NEW"' EXIT     # half a venv is worth nothing
   run install -d -m 755 "$PREFIX" "$PREFIX/venvs"
   run "$PYTHON" -m venv ${SYSTEM_SITE:+--system-site-packages} "$NEW"

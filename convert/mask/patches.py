@@ -23,6 +23,7 @@ from convert.detections import Box, Points
 from convert.errors import ConvertError
 from convert.mask.records import Record
 from convert.progress import track
+from edge_agent.vision.crops import CropMargins, face_crop
 
 _log = logging.getLogger(__name__)
 
@@ -209,3 +210,13 @@ def cut(image: NDArray[np.uint8], record: Record, offset: int = 0) -> tuple[NDAr
         file=record.path.name,
     )
     return np.asarray(region, dtype=np.uint8), patch
+
+
+def central_crops(
+    patches: PatchSet, indices: list[int], size: int, margins: CropMargins | None = None
+) -> NDArray[np.uint8]:
+    """The crops the device would cut, ``(count, size, size, 3)`` uint8 RGB."""
+    crops = np.empty((len(indices), size, size, 3), dtype=np.uint8)
+    for row, index in enumerate(indices):
+        face_crop(patches.pixels(index), patches[index].box, size, margins or CropMargins(), out=crops[row])
+    return crops

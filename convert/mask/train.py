@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -17,11 +16,11 @@ from numpy.typing import NDArray
 from convert.errors import ConvertError
 from convert.images import scaled
 from convert.mask import net, resume, reviewed
-from convert.mask.patches import PatchSet
+from convert.mask.cleaning import Cleaning
+from convert.mask.patches import PatchSet, central_crops
 from convert.mask.records import LABELS, in_validation
-from convert.mask.sampling import INCORRECT, NO_MASK, Recipe, Sampler
+from convert.mask.sampling import Recipe, Sampler
 from convert.mask.teachers import Teachers
-from edge_agent.vision.crops import CropMargins, face_crop
 
 _log = logging.getLogger(__name__)
 
@@ -32,7 +31,7 @@ class Settings:
 
     ``weights`` are ImageNet's; ``start`` is a checkpoint, or a file that ships, to go on from instead, with its
     own width and size. ``teachers`` are asked together. ``keep_epochs`` keeps the network of each epoch, to choose
-    among or to average. ``trust_labels`` leaves :class:`Cleaning` out.
+    among or to average. ``trust_labels`` leaves :class:`convert.mask.cleaning.Cleaning` out.
     """
 
     size: int = 96
@@ -106,66 +105,6 @@ class Epoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         self._batches.epoch = epoch
 
 
-class Cleaning(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no types
-    """Takes doubtful labels out: where the averaged net is sure of another class.
-
-    That is after some epochs, or at once when a trained network is trained on; teachers are asked in its place.
-
-    Only bare and incorrect faces of scenes and incorrect singles are asked; the other labels were checked by eye.
-    """
-
-    def __init__(
-        self,
-        batches: Batches,
-        patches: PatchSet,
-        indices: list[int],
-        settings: Settings,
-        out: Path,
-        teachers: Teachers,
-    ) -> None:
-        super().__init__()
-        self._teachers = teachers
-        self._batches = batches
-        self._patches = patches
-        self._asked = [
-            index
-            for index in indices
-            if patches[index].label == INCORRECT
-            or (patches[index].origin == "scene" and patches[index].label == NO_MASK)
-        ]
-        self._settings = settings
-        self._out = out / "doubted.json"
-
-    def on_train_begin(self, logs: dict[str, Any] | None = None) -> None:
-        if self._out.is_file():
-            self._batches.sampler.forget(json.loads(self._out.read_text()))
-        elif self._settings.start is not None or self._teachers:
-            self._clean()
-
-    def on_epoch_end(self, epoch: int, logs: dict[str, Any] | None = None) -> None:
-        # Also later: a training that was killed before it had cleaned goes on at the next epoch.
-        if epoch + 1 >= self._settings.clean_after and not self._out.is_file():
-            self._clean()
-
-    def _clean(self) -> None:
-        if not self._asked:
-            return
-        if self._teachers:
-            scores = self._teachers.tell(central_crops(self._patches, self._asked, self._teachers.size))
-        else:
-            crops = central_crops(self._patches, self._asked, self._settings.size)
-            scores = tf.nn.softmax(self.model.predict(net.as_input(crops), batch_size=128, verbose=0)).numpy()
-        labels = np.array([self._patches[index].label for index in self._asked])
-        scores[np.arange(len(labels)), labels] = 0
-        sure = scores.max(axis=1) > self._settings.doubt
-        doubted = [index for index, doubt in zip(self._asked, sure, strict=True) if doubt]
-        part = self._out.with_suffix(".part")
-        part.write_text(json.dumps(doubted))
-        part.replace(self._out)  # whole or not there
-        self._batches.sampler.forget(doubted)
-        _log.info("%d of %d labels are doubted and left out from here on", len(doubted), len(self._asked))
-
-
 def split(patches: PatchSet) -> tuple[list[int], list[int]]:
     """Indices to train on and to measure on; additional bare faces are never measured on."""
     training: list[int] = []
@@ -174,16 +113,6 @@ def split(patches: PatchSet) -> tuple[list[int], list[int]]:
         measured = patch.origin != "bare" and in_validation(patch.group)
         (validation if measured else training).append(index)
     return training, validation
-
-
-def central_crops(
-    patches: PatchSet, indices: list[int], size: int, margins: CropMargins | None = None
-) -> NDArray[np.uint8]:
-    """The crops the device would cut, ``(count, size, size, 3)`` uint8 RGB."""
-    crops = np.empty((len(indices), size, size, 3), dtype=np.uint8)
-    for row, index in enumerate(indices):
-        face_crop(patches.pixels(index), patches[index].box, size, margins or CropMargins(), out=crops[row])
-    return crops
 
 
 def begin(settings: Settings, out: Path) -> Networks:
@@ -280,7 +209,10 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
         loss=keras.losses.CategoricalCrossentropy(from_logits=True),
         metrics=["accuracy"],
     )
-    cleaning = Cleaning(batches, patches, training, settings, out, networks.teachers)
+    cleaning = Cleaning(
+        batches.sampler, patches, training, out, networks.teachers,
+        size=settings.size, trained=settings.start is not None, after=settings.clean_after, doubt=settings.doubt,
+    )  # fmt: skip
     model.fit(
         batches,
         epochs=settings.epochs,

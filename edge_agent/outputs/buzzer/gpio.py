@@ -92,7 +92,8 @@ def open_gpio(settings: BuzzerSettings) -> GpiozeroBuzzer:
     except ImportError as error:
         raise DriverError(
             f"the Python package lgpio can't be loaded: {error}",
-            "install it: `apt install python3-lgpio`, or `pip install 'edge-agent[pi]'` up to Python 3.12",
+            "run the installer again (install.sh --extras +pi); from Python 3.13 on `sudo apt install python3-lgpio` "
+            "before it",
             lasting=True,
         ) from error
     except OSError as error:

@@ -129,12 +129,14 @@ def test_damage_is_said_with_what_to_do(
 
 
 def test_labels_are_cleaned_late_where_a_stop_came_before_it(tmp_path: Path) -> None:
-    from convert.mask import faces, patches, train
+    from convert.mask import faces, patches
+    from convert.mask.cleaning import Cleaning
+    from convert.mask.sampling import Recipe, Sampler
     from convert.mask.teachers import Teachers
 
     built = patches.build(faces.read(make_dataset(tmp_path), None), tmp_path / "cache")
-    settings = train.Settings(clean_after=2)
-    cleaning = train.Cleaning(None, built, [], settings, tmp_path, Teachers(()))  # type: ignore[arg-type]
+    sampler = Sampler(built, list(range(len(built))), Recipe(), 32)
+    cleaning = Cleaning(sampler, built, [], tmp_path, Teachers(()), size=32, trained=False, after=2, doubt=0.9)
     cleaned: list[int] = []
     cleaning._clean = lambda: cleaned.append(1)  # type: ignore[method-assign]
     cleaning.on_epoch_end(0)

@@ -47,7 +47,8 @@ PYTHON = """\
 #!/bin/bash
 case "$1 $2" in
   "-m venv") ;;
-  "-s -c") [ -e "$BOX/cuda" ]; exit ;;
+  "-s -c") case $3 in *lgpio*) [ -e "$BOX/lgpio" ] ;; *) [ -e "$BOX/cuda" ] ;; esac; exit ;;
+  "-c "*"(3, 13)"*) [ -e "$BOX/python3.13" ]; exit ;;
   *) exec "$REAL_PYTHON" "$@" ;;
 esac
 venv=${!#}
@@ -403,6 +404,22 @@ def test_a_list_without_the_boards_own_extra_is_said_at_the_first_installation_t
     (box.root / "cpuinfo").write_text("Hardware\t: BCM2711\n")
     box.wheel("1")
     assert WARNING in box.run("--extras", "")[1]
+
+
+@pytest.mark.parametrize("new_python", [True, False])
+@pytest.mark.parametrize("there", [True, False])
+def test_a_pi_whose_python_has_no_wheel_of_lgpio_sees_the_systems(
+    tmp_path: Path, new_python: bool, there: bool
+) -> None:
+    box = Box(tmp_path)
+    box.wheel("1", extras="pi")
+    for name, made in (("python3.13", new_python), ("lgpio", there)):
+        if made:
+            (box.root / name).touch()
+    code, said = box.run("install")
+    assert code == 0, said
+    assert ("seeing the packages of the system" in said) is new_python
+    assert ("sudo apt install python3-lgpio" in said) is (new_python and not there)
 
 
 def test_an_opencv_with_cuda_is_not_hidden_by_the_wheel(tmp_path: Path) -> None:
