@@ -12,6 +12,10 @@ from pydantic import ValidationError
 from edge_agent.config import Settings
 from edge_agent.errors import ConfigError
 
+_BELONG_ELSEWHERE = {
+    ("mqtt", "password"): ": passwords do not belong here, write it into /etc/edge-agent/mqtt_password "
+    "(sudoedit) and set mqtt.username alone",
+}
 _SECRET_FIELDS = ("password", "secret", "token")
 _FLOAT = r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)"
 _CORE: tuple[tuple[str, re.Pattern[str], tuple[str, ...]], ...] = (
@@ -128,7 +132,8 @@ def _complaint(detail: Any, node: yaml.Node | None, name: str) -> str:
     line, known = _line(node, location)
     field = ".".join(_key(part) for part in location[:known]) or "(top level)"
     if detail["type"] == "extra_forbidden":
-        return f"{name}, line {line}: {field}: unknown key; allowed here: {_allowed(location[:-1])}"
+        advice = _BELONG_ELSEWHERE.get(location, "")
+        return f"{name}, line {line}: {field}: unknown key{advice}; allowed here: {_allowed(location[:-1])}"
     secret = any(word in field for word in _SECRET_FIELDS)
     shown = None if secret or detail["type"] == "missing" else _show(detail["input"])
     value = "" if shown is None else f" (found {shown})"

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from edge_agent.camera.devices import VideoDevice, list_devices
 from edge_agent.camera.sources import EndOfStream, Source, create
 from edge_agent.camera.sources.network import printable
+from edge_agent.camera.sources.v4l2 import V4l2Camera
 from edge_agent.camera.transform import Transform
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError
@@ -34,6 +35,8 @@ class Probe:
     """Of the picture, after rotation."""
     seconds: float = 0.0
     """From the beginning of the opening to the first picture, or to the failure."""
+    listed: bool = False
+    """Whether it is of a kind that `list_cameras` lists."""
 
 
 def list_cameras() -> list[VideoDevice]:
@@ -54,6 +57,7 @@ def probe(settings: CameraSettings) -> Probe:
         return Probe(False, printable(settings.source), str(error))
     except Exception as error:  # as in _try: whoever asks wants an answer
         return Probe(False, printable(settings.source), f"{type(error).__name__}: {error}")
+    listed = isinstance(source, V4l2Camera)
     found: list[tuple[int, int] | str] = []
     # In a thread of its own, because a driver may hang: then the thread is left behind.
     worker = threading.Thread(target=lambda: found.append(_try(source, settings)), name="camera-probe", daemon=True)
@@ -63,11 +67,11 @@ def probe(settings: CameraSettings) -> Probe:
     if not found:
         source.interrupt()
         reason = f"hangs for {seconds:.0f} s: unplug it and plug it in again, or restart its server"
-        return Probe(False, source.describe(), reason, seconds=seconds)
+        return Probe(False, source.describe(), reason, seconds=seconds, listed=listed)
     answer = found[0]
     if isinstance(answer, str):
-        return Probe(False, source.describe(), answer, seconds=seconds)
-    return Probe(True, source.describe(), "", answer[0], answer[1], seconds)
+        return Probe(False, source.describe(), answer, seconds=seconds, listed=listed)
+    return Probe(True, source.describe(), "", answer[0], answer[1], seconds, listed)
 
 
 def _try(source: Source, settings: CameraSettings) -> tuple[int, int] | str:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.commands.common import Commands, add_config_option, load_settings
+from edge_agent.commands.common import SYSTEM_CONFIG, Commands, add_config_option, load_settings
 from edge_agent.errors import EXIT_CONFIG, EXIT_FAILURE, ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -40,10 +40,9 @@ def run(options: argparse.Namespace) -> int:
     code = 0
     try:
         settings = load_settings(options)
-        where = options.config or "the system's file or the built-in defaults"
-        lines.append(CheckLine("configuration", "ok", f"{where} is valid"))
+        lines.append(CheckLine("configuration", "ok", f"{_where(options.config)} is valid"))
     except ConfigError as error:
-        lines.append(CheckLine("configuration", "fail", str(error), "correct the line, then check again"))
+        lines.append(CheckLine("configuration", "fail", str(error), "correct it, then check again"))
         code = EXIT_CONFIG
     else:
         models = list(_models(settings))
@@ -57,6 +56,12 @@ def run(options: argparse.Namespace) -> int:
     return code
 
 
+def _where(config: Path | None) -> str:
+    if config is None and not SYSTEM_CONFIG.is_file():
+        return f"there is no {SYSTEM_CONFIG}: what the program comes with"
+    return str(config or SYSTEM_CONFIG)
+
+
 def _models(settings: Settings) -> Iterator[CheckLine]:
     from edge_agent.types import CheckLine
     from edge_agent.vision.networks import Networks
@@ -66,7 +71,7 @@ def _models(settings: Settings) -> Iterator[CheckLine]:
         store = ModelStore(settings.vision.models_dir)
         networks = Networks(settings.vision, store)
     except ModelError as error:
-        yield CheckLine("models", "fail", str(error), "run the command it names")
+        yield CheckLine("models", "fail", str(error), "")
         return
     yield CheckLine("models", "ok", f"loaded: {networks.describe()}")
 
@@ -84,7 +89,8 @@ def _devices(settings: Settings, config: Path | None) -> Iterator[CheckLine]:
         text = f"{camera.source}: {camera.width}×{camera.height} after {camera.seconds:.1f} s"
         yield CheckLine("camera", "ok", text)
     else:
-        yield CheckLine("camera", "fail", f"{camera.source}: {camera.reason}", "edge-agent cameras lists them")
+        hint = "`edge-agent cameras` lists what is attached" if camera.listed else ""
+        yield CheckLine("camera", "fail", f"{camera.source}: {camera.reason}", hint)
     buzzer = probe_buzzer(settings.buzzer)
     # Without a buzzer the service still watches and reports: no failure.
     yield CheckLine("buzzer", "ok" if buzzer.ok else "warn", buzzer.detail, buzzer.hint or "")
@@ -92,7 +98,7 @@ def _devices(settings: Settings, config: Path | None) -> Iterator[CheckLine]:
         from edge_agent.outputs.mqtt.check import probe as probe_broker
         from edge_agent.outputs.mqtt.credentials import with_system_password
 
-        yield probe_broker(with_system_password(settings.mqtt), settings.device)
+        yield _password_file(settings, config) or probe_broker(with_system_password(settings.mqtt), settings.device)
     else:
         yield CheckLine("broker", "ok", "MQTT is switched off in the configuration")
     yield from _extras(settings, config)
@@ -101,6 +107,23 @@ def _devices(settings: Settings, config: Path | None) -> Iterator[CheckLine]:
         clock_synced=clock_synced(),
         temperature_limit=settings.service.temperature_limit,
     )
+
+
+def _password_file(settings: Settings, config: Path | None) -> CheckLine | None:
+    """What is wrong with a file that root, who checks, may read, and the service may not."""
+    from edge_agent.commands.unit import installed_unit
+    from edge_agent.outputs.mqtt.credentials import SYSTEM_PASSWORD
+    from edge_agent.types import CheckLine
+
+    path = settings.mqtt.password_file
+    if path is None or not path.exists():
+        return None
+    unit = installed_unit(config)
+    if unit is None or unit.reads(path):
+        return None
+    text = f"mqtt.password_file: {path} can't be read by the user {unit.user} of {unit.name}"
+    hint = f"leave mqtt.password_file out and write the password into {SYSTEM_PASSWORD}: systemd hands that on"
+    return CheckLine("broker", "fail", text, hint)
 
 
 def _extras(settings: Settings, config: Path | None) -> Iterator[CheckLine]:

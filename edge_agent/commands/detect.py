@@ -28,7 +28,10 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="images, folders or videos through the networks",
         description="Find the faces in images, folders of images, or videos, and say of each how a mask is worn.",
-        epilog="Without --jsonl the lines go to stdout. exit codes: 0, or 2 if an input can't be used (the others "
+        epilog='A line: {"file", "frame", "width", "height", "faces": [{"box": [x1, y1, x2, y2] in pixels, '
+        '"score", "label": mask, no_mask or incorrect, "label_score", "scores", "gender", "gender_score"; in '
+        'videos also "person" and "verdict"}]}. '
+        "Without --jsonl the lines go to stdout. exit codes: 0, or 2 if an input can't be used (the others "
         "are done all the same).",
     )
     parser.add_argument("inputs", nargs="+", type=Path, metavar="INPUT", help="image, folder or video")

@@ -1,4 +1,4 @@
-"""What the installed service may write: systemd closes most of the disk to it, and root does not notice."""
+"""What the installed service may read and write: systemd closes most of the disk to it; root does not notice."""
 
 from __future__ import annotations
 
@@ -51,9 +51,14 @@ class Unit:
         if folder.is_relative_to(self.state) and not self.state.exists():
             return None  # systemd makes it at the first start
         nearest = next(parent for parent in (folder, *folder.parents) if parent.exists())
-        if not _writable(nearest, self.user):
+        if not _may(self.user, nearest, "-w", "-x"):
             return f"{nearest} can't be written by the user {self.user}", f"{give}, or {own}"
         return None
+
+    def reads(self, file: Path) -> bool:
+        """Whether it can read a file; true where that can't be told."""
+        file = file.absolute()
+        return not _below(file, self.hidden) and _may(self.user, file, "-r")
 
 
 def installed_unit(config: Path | None) -> Unit | None:
@@ -96,14 +101,14 @@ def _below(folder: Path, roots: tuple[Path, ...]) -> bool:
     return any(folder.is_relative_to(root) for root in roots)
 
 
-def _writable(folder: Path, user: str) -> bool:
-    """Whether this user may write there, which only root can find out; true where it can't be told."""
+def _may(user: str, path: Path, *tests: str) -> bool:
+    """Whether this user passes test(1) there, which only root can find out; true where it can't be told."""
     if os.geteuid() != 0:
         return True
     try:
         entry = pwd.getpwnam(user)
         groups = os.getgrouplist(user, entry.pw_gid)
-        command = ["sh", "-c", 'test -w "$1" && test -x "$1"', "sh", str(folder)]
+        command = ["sh", "-c", " && ".join(f'test {test} "$1"' for test in tests), "sh", str(path)]
         done = subprocess.run(
             command, user=entry.pw_uid, group=entry.pw_gid, extra_groups=groups, timeout=_SECONDS, check=False
         )

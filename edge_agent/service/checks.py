@@ -105,7 +105,7 @@ def _disk(state_dir: Path) -> CheckLine:
             "disk",
             "warn",
             f"{text}, not writable for this user",
-            "run the check as the service's user: `sudo -u edge-agent edge-agent check -c FILE`",
+            "run the check as root: `sudo edge-agent check -c FILE`",
         )
     if space.free < _FREE_WARN:
         return CheckLine("disk", "warn", text, "free some space, or lower mqtt.outbox.max_bytes")

@@ -82,6 +82,7 @@ def test_a_password_in_the_file_is_not_repeated_in_the_error() -> None:
     with pytest.raises(ConfigError) as raised:
         parse("mqtt:\n  password: hunter2", "c.yaml")
     assert "hunter2" not in str(raised.value)
+    assert "/etc/edge-agent/mqtt_password" in str(raised.value)
     assert "password_file" in str(raised.value)
 
 

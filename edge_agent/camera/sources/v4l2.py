@@ -67,8 +67,8 @@ class V4l2Camera:
         if not capture.isOpened():
             capture.release()
             raise CameraError(
-                f"{device.path} ({device.name}) can't be opened: another program may be using it "
-                f"(sudo fuser -v {device.path} names it)"
+                f"{device.path} ({device.name}) can't be opened: another program may be using it, "
+                f"perhaps this very service (sudo fuser -v {device.path} names it)"
             )
         try:
             reduction = self._configure(capture)

@@ -92,8 +92,8 @@ def open_gpio(settings: BuzzerSettings) -> GpiozeroBuzzer:
     except ImportError as error:
         raise DriverError(
             f"the Python package lgpio can't be loaded: {error}",
-            "run the installer again (install.sh --extras +pi); from Python 3.13 on `sudo apt install python3-lgpio` "
-            "before it",
+            "run the installer again (install.sh --extras +pi); from Python 3.13 on before it "
+            "`sudo apt install python3-lgpio`",
             lasting=True,
         ) from error
     except OSError as error:

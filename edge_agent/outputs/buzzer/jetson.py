@@ -85,7 +85,7 @@ def open_jetson(settings: BuzzerSettings) -> JetsonBuzzer:
     except ImportError as error:
         raise DriverError(
             f"the Python package Jetson.GPIO can't be loaded: {error}",
-            "install it: `pip install 'edge-agent[jetson]'`",
+            "run the installer again: `install.sh --extras +jetson`",
             lasting=True,
         ) from error
     except Exception as error:  # it looks for the board at import and raises a plain Exception elsewhere

@@ -49,5 +49,6 @@ def _describe(settings: BuzzerSettings, driver: str) -> str:
     if driver == "sound":
         return f"loudspeaker {settings.sound_device!r} plays"
     level = "high" if settings.active_high else "low"
+    state = "simulated: it makes no sound" if driver == "simulated" else "the line is free"
     numbering = "board pin" if driver == "jetson" else "GPIO"
-    return f"{settings.kind} buzzer on {numbering} {settings.pin}, sounds at {level} level; the line is free"
+    return f"{settings.kind} buzzer on {numbering} {settings.pin}, sounds at {level} level; {state}"

@@ -132,12 +132,14 @@ def explain_oversize(packet: Oversize) -> Trouble:
     return Trouble(what, "find out who does that")
 
 
+_WHERE = "in /etc/edge-agent/mqtt_password, which only root may read (sudo edge-agent check)"
 _REFUSALS = {
     "Bad user name or password": Trouble(
-        "the broker refused user or password", "check mqtt.username and the password"
+        "the broker refused user or password", f"check mqtt.username and the password {_WHERE}"
     ),
     "Not authorized": Trouble(
-        "the broker does not let this client in", "check mqtt.username, the password and the user's rights"
+        "the broker does not let this client in",
+        f"check mqtt.username, the user's rights and the password {_WHERE}",
     ),
     "Unsupported protocol version": Trouble(
         "the broker does not speak this version of MQTT", "set mqtt.protocol to the other one of 3.1.1 and 5"

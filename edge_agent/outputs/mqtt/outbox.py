@@ -312,7 +312,8 @@ class Outbox:
         """Go on in memory."""
         text = str(error) or type(error).__name__
         if self._trouble is None:
-            _LOG.error("the outbox can't use %s: %s; make room or mend the disk", self._path, text)
+            what_to_do = "make room, mend the disk, or give this user its folder"
+            _LOG.error("the outbox can't use %s: %s; %s", self._path, text, what_to_do)
         self._trouble = f"events wait in memory only: {text}"
         self._retry_at = self._clock.monotonic() + DISK_RETRY
         self._limit_memory()

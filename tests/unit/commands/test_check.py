@@ -8,6 +8,7 @@ import os
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -16,21 +17,28 @@ from edge_agent.cli import main
 from edge_agent.commands.unit import installed_unit
 
 
-def snapshots(directory: str | Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
-    """What is said of snapshots in `directory`."""
+def checked(
+    line: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], **sections: dict[str, Any]
+) -> dict[str, str]:
+    """One line of the check, by its name, of a configuration with these sections."""
     config = tmp_path / "config.yaml"
     settings = {
         "camera": {"source": "test"},
         "mqtt": {"enabled": False},
         "buzzer": {"driver": "simulated"},
         "service": {"state_dir": str(tmp_path)},
-        "snapshots": {"enabled": True, "directory": str(directory)},
+        **sections,
     }
     config.write_text(yaml.safe_dump(settings))
     main(["check", "--json", "-c", str(config)])
     lines = json.loads(capsys.readouterr().out)["checks"]
-    found: dict[str, str] = next(line for line in lines if line["name"] == "snapshots")
+    found: dict[str, str] = next(said for said in lines if said["name"] == line)
     return found
+
+
+def snapshots(directory: str | Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> dict[str, str]:
+    """What is said of snapshots in `directory`."""
+    return checked("snapshots", tmp_path, capsys, snapshots={"enabled": True, "directory": str(directory)})
 
 
 @pytest.fixture
@@ -202,3 +210,32 @@ def test_a_snapshot_folder_that_leads_nowhere_is_said(
 ) -> None:
     line = snapshots(directory, tmp_path, capsys)
     assert line["status"] != "ok" and "can't be written: " in line["text"] and line["hint"]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can ask for another user")
+@pytest.mark.parametrize("mode", [0o600, 0o644])
+def test_a_password_file_that_root_alone_may_read_is_not_the_services(
+    unit: Callable[..., None], open_folder: Path, mode: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit()
+    password = open_folder / "password"
+    password.write_text("hush")
+    password.chmod(mode)
+    mqtt = {"host": "127.0.0.1", "port": 1, "username": "door", "password_file": str(password)}
+    line = checked("broker", tmp_path, capsys, mqtt=mqtt)
+    assert line["status"] == "fail"
+    assert ("can't be read by the user nobody of edge-agent.service" in line["text"]) is (mode == 0o600)
+    assert ("/etc/edge-agent/mqtt_password: systemd hands that on" in line["hint"]) is (mode == 0o600)
+
+
+@pytest.mark.parametrize(("source", "listed"), [("/dev/video99", True), ("rtsp://127.0.0.1:1/door", False)])
+def test_only_attached_cameras_are_looked_for_in_the_list(
+    source: str, listed: bool, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    line = checked("camera", tmp_path, capsys, camera={"source": source})
+    assert line["status"] == "fail"
+    assert ("edge-agent cameras" in line["hint"]) is listed
+
+
+def test_which_configuration_was_checked_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert checked("configuration", tmp_path, capsys)["text"] == f"{tmp_path / 'config.yaml'} is valid"
