@@ -29,7 +29,7 @@ from edge_agent.service.counts import CountsKeeper
 from edge_agent.service.notify import Notifier
 from edge_agent.service.progress import ProgressWatchdog
 from edge_agent.service.statistics import Statistics
-from edge_agent.status import changed, status_line, status_payload
+from edge_agent.status import changed, last_status, status_line, status_payload
 from edge_agent.types import Frame, ViolationNotice, ViolationType
 from edge_agent.vision_worker import VisionWorker
 
@@ -281,6 +281,8 @@ class Agent:
         if self._snapshots:
             self._snapshots.stop(_STOP["snapshots"])
         if self._mqtt:
+            if self._status is not None:  # retained: who reads it later must not find people whom nobody watches
+                self._mqtt.publish_status(last_status(self._status, self._statistics.snapshot()))
             self._mqtt.stop(_STOP["mqtt"])
         self._counts.wait(_STOP["counts"])
         figures = self._statistics.snapshot()

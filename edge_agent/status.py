@@ -6,7 +6,7 @@ from edge_agent import __version__
 from edge_agent.camera.stats import CameraStats
 from edge_agent.outputs.buzzer import BuzzerStats
 from edge_agent.outputs.mqtt.output import MqttStats
-from edge_agent.outputs.mqtt.payloads import FrameRates, OutboxStatus, StatusPayload, TodayCounts
+from edge_agent.outputs.mqtt.payloads import FrameRates, OutboxStatus, StatusPayload, TodayCounts, utc_now
 from edge_agent.outputs.snapshots import SnapshotStats
 from edge_agent.service.board_watch import BoardState
 from edge_agent.service.health import Health
@@ -48,7 +48,7 @@ def status_payload(
         stage_ms={name: round(value, 2) for name, value in figures.stage_ms.items()},
         people=people,
         violations=violations,
-        today=TodayCounts(no_mask=figures.today.get("no_mask", 0), incorrect=figures.today.get("incorrect", 0)),
+        today=_today(figures),
         outbox=OutboxStatus(depth=mqtt.depth, dropped=mqtt.dropped, alarm=mqtt.alarm) if mqtt else OutboxStatus(),
         temperature=board.temperature,
         throttled=list(board.throttled),
@@ -56,6 +56,19 @@ def status_payload(
         health=health.state,
         reason="; ".join(health.reasons),
     )
+
+
+def last_status(status: StatusPayload, figures: StatisticsSnapshot) -> StatusPayload:
+    """What stays at the broker when the service ends: `status` without the people, whom nobody watches any more."""
+    update = {
+        "time": utc_now(),
+        "uptime": round(figures.uptime, 1),
+        "people": 0,
+        "violations": 0,
+        "frames": FrameRates(),
+        "today": _today(figures),
+    }
+    return status.model_copy(update=update)
 
 
 def changed(old: StatusPayload | None, new: StatusPayload) -> bool:
@@ -74,3 +87,7 @@ def status_line(status: StatusPayload) -> str:
         f"{status.people} in view, {today} violations today, {status.outbox.depth} waiting for the broker"
     )
     return f"{text} ({status.reason})" if status.reason else text
+
+
+def _today(figures: StatisticsSnapshot) -> TodayCounts:
+    return TodayCounts(no_mask=figures.today.get("no_mask", 0), incorrect=figures.today.get("incorrect", 0))

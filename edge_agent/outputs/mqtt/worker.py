@@ -36,6 +36,9 @@ TEND_EVERY = 2.0
 REOPEN_AFTER = 5.0
 """Seconds after which an outbox that could not even be made is tried again."""
 
+STATUS_AFTER = 1.0
+"""Seconds that a new connection waits for a status that knows of it, before it tells the one from before."""
+
 _MOST_OPEN = 1000
 
 
@@ -82,6 +85,7 @@ class Worker:
         )
         self._status: StatusPayload | None = None
         self._told: StatusPayload | None = None
+        self._retell_at: float | None = None
         self._stopping = threading.Event()
         self._stop_at: float | None = None
         self._end_at = 0.0
@@ -139,6 +143,8 @@ class Worker:
                 try:
                     self._take_in(outbox, sender, news)
                     wait = sender.pump(heard_until)
+                    if self._retell_at is not None:
+                        wait = min(wait, max(0.0, self._retell_at - self._clock.monotonic()))
                 except Exception as error:  # a fault here must not end the reports of all that is to come
                     _LOG.exception("MQTT worker")
                     self._fault = f"a fault in the MQTT worker: {error!r}"
@@ -220,7 +226,8 @@ class Worker:
                     self._publish_switch(item.name)
         finally:
             settle()  # whatever went wrong with the others, no event is lost
-        if self._status is not self._told:
+        due = self._retell_at is not None and self._clock.monotonic() >= self._retell_at
+        if due or self._status is not self._told:
             self._publish_status()
         outbox.tend()
 
@@ -275,6 +282,9 @@ class Worker:
             subscriptions += (self._topics.home_assistant_status,)
         self._link.subscribe(subscriptions)
         self._describe()
+        # The status from before says that there is no connection; the next one comes within a moment.
+        self._told = self._status
+        self._retell_at = self._clock.monotonic() + STATUS_AFTER
 
     def _describe(self) -> None:
         if self._settings.discovery.enabled:
@@ -285,7 +295,6 @@ class Worker:
         self._link.publish(self._topics.availability, ONLINE, retain=True)
         for name in NAMES:
             self._publish_switch(name)
-        self._publish_status()
 
     def _receive(self, item: Incoming) -> None:
         if self._commands.handle(item.topic, item.payload, retained=item.retained):
@@ -294,6 +303,7 @@ class Worker:
         if item.topic == self._topics.home_assistant_status and item.payload == b"online" and not item.retained:
             _LOG.info("Home Assistant has started: the device is described again")
             self._describe()
+            self._publish_status()
 
     def _publish_switch(self, name: str) -> None:
         text = state_text(name, self._switches.get())
@@ -303,10 +313,12 @@ class Worker:
         status = self._status
         if status is not None:
             self._link.publish(self._topics.status, status.to_json(), retain=True)
-        self._told = status
+        self._told, self._retell_at = status, None
 
     def _say_offline(self, outbox: Outbox, sender: Sender) -> None:
         """Publish `offline` and wait a little for the broker to take it: the goodbye to come voids the will."""
+        if self._status is not self._told:
+            self._publish_status()
         mid = self._link.publish(self._topics.availability, OFFLINE, retain=True)
         while mid is not None and self._link.connected and time.monotonic() < self._end_at:
             news = self._inbox.take(0.02)
