@@ -27,6 +27,9 @@ Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
 PositiveSeconds = Annotated[float, Field(gt=0.0, le=86_400.0)]
 Point = tuple[Fraction, Fraction]
 
+STREAM_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
+"""Schemes of network cameras with their usual ports."""
+
 _TIME = r"^(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?$"
 
 
@@ -132,6 +135,22 @@ class CameraSettings(Section):
     """First and longest pause between attempts to open the camera."""
     roi: tuple[Point, ...] = ()
     """Corners, in fractions of the frame, of the area to watch; empty: the whole frame."""
+
+    @field_validator("source")
+    @classmethod
+    def _names_something(cls, value: int | str) -> int | str:
+        if isinstance(value, int):
+            if value < 0:
+                raise ValueError("needs a camera's number, from 0")
+        elif not value.strip():
+            raise ValueError("names no camera; leave it out for the first one")
+        elif "://" in value and not value.startswith("gstreamer:"):
+            scheme = value.partition("://")[0].lower()
+            if scheme not in STREAM_PORTS:
+                # what is no scheme may be a piece of a password
+                shown = f"{scheme}://" if re.fullmatch(r"[a-z][a-z0-9+.-]*", scheme) else "this kind of address"
+                raise ValueError(f"{shown} is not known; use one of {', '.join(STREAM_PORTS)}")
+        return value
 
     @field_validator("roi")
     @classmethod
@@ -254,6 +273,15 @@ class Pattern(Section):
     on: Annotated[float, Field(gt=0, le=10)] = 0.2
     off: Annotated[float, Field(ge=0, le=10)] = 0.2
     repeats: Annotated[int, Field(ge=1, le=50)] = 2
+
+    @model_validator(mode="before")
+    @classmethod
+    def _as_other_programs_write_it(cls, values: object) -> object:
+        """A program that reads YAML 1.1, where the bare word `on` is a truth value, writes it back as `true`."""
+        if not isinstance(values, dict):
+            return values
+        words = {True: "on", False: "off"}
+        return {words[key] if isinstance(key, bool) else key: value for key, value in values.items()}
 
 
 class BuzzerSettings(Section):

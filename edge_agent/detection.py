@@ -108,7 +108,7 @@ class Detection:
                 yield Result(path, True, fps, frame.image, line)
                 index += 1
         if index == 0:
-            raise InputError(f"{path}: not a video, or one without a frame")
+            raise InputError(f"{path}: neither an image nor a video, or a damaged one")
 
     def _line(
         self,

@@ -7,7 +7,7 @@ import json
 from pathlib import Path
 from typing import Any
 
-from edge_agent.commands.common import Commands, add_config_option, load_settings
+from edge_agent.commands.common import Commands, add_config_option, load_settings, whole_console
 from edge_agent.errors import InputError
 
 
@@ -64,13 +64,12 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _print(figures: dict[str, Any], ratios: dict[str, float] | None) -> None:
-    from rich.console import Console
     from rich.table import Table
 
     def ratio(name: str) -> list[str]:
         return [] if ratios is None else [f"{ratios[name]:.2f}" if name in ratios else "—"]
 
-    console = Console()
+    console = whole_console()
     console.print(f"{figures['networks']}; {figures['frames']} frames of {figures['input']}, {figures['machine']}")
     against = [] if ratios is None else ["/ other"]
     table = Table("stage", "p50 ms", "p95 ms", "calls/frame", *against, box=None)

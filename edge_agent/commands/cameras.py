@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from edge_agent.commands.common import Commands
+from edge_agent.commands.common import Commands, whole_console
 
 if TYPE_CHECKING:
     from edge_agent.camera.devices import Mode
@@ -26,7 +26,6 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    from rich.console import Console
     from rich.table import Table
 
     from edge_agent.camera.probe import list_cameras
@@ -44,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         if camera.needs_picamera2:
             what = "a ribbon-cable camera: set camera.source to picamera2"
         table.add_row(camera.path, camera.name, camera.by_id or "—", camera.error or what or "—")
-    Console().print(table)
+    whole_console().print(table)
     return 0
 
 

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.commands.common import SYSTEM_CONFIG, Commands, add_config_option, load_settings
+from edge_agent.commands.common import SYSTEM_CONFIG, Commands, add_config_option, load_settings, whole_console
 from edge_agent.errors import EXIT_CONFIG, EXIT_FAILURE, ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -167,12 +167,16 @@ def _print(lines: list[CheckLine], code: int, as_json: bool) -> None:
         rows = [{"name": x.name, "status": x.status, "text": x.text, "hint": x.hint} for x in lines]
         print(json.dumps({"ok": code == 0, "checks": rows}, ensure_ascii=False, indent=2))
         return
-    from rich.console import Console
     from rich.markup import escape
     from rich.table import Table
 
+    console = whole_console()
+    between = "\n" if console.is_terminal else " "  # in a pipe a line each, with all that belongs to it
     table = Table(box=None, show_header=False, pad_edge=False)
+    table.add_column()
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
     for line in lines:
-        hint = f"\n[bold]→ {escape(line.hint)}[/]" if line.hint else ""
+        hint = f"{between}[bold]→ {escape(line.hint)}[/]" if line.hint else ""
         table.add_row(_MARKS[line.status], line.name, f"{escape(line.text)}{hint}")
-    Console(soft_wrap=False).print(table)
+    console.print(table)

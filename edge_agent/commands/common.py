@@ -8,7 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
+    from rich.console import Console
+
     from edge_agent.config import Settings
+
+_UNBOUNDED = 10_000
 
 Commands: TypeAlias = "argparse._SubParsersAction[argparse.ArgumentParser]"
 
@@ -23,6 +27,14 @@ def add_config_option(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help=f"configuration (default: {SYSTEM_CONFIG} if it is there, else the built-in defaults)",
     )
+
+
+def whole_console() -> Console:
+    """A console for tables; in a pipe or a file nothing is cut or wrapped, for there whole names are looked for."""
+    from rich.console import Console
+
+    console = Console()
+    return console if console.is_terminal else Console(width=_UNBOUNDED)
 
 
 def load_settings(options: argparse.Namespace) -> Settings:

@@ -19,7 +19,12 @@ if TYPE_CHECKING:
     from edge_agent.detection import Result, Source
 
 _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
-_VIDEOS = frozenset({".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpg", ".mjpeg"})
+_VIDEOS = frozenset(
+    {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpg", ".mjpeg", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"}
+    | {".3gp", ".wmv", ".flv", ".ogv", ".gif"}
+)
+_LARGEST_IMAGE = 200_000_000
+"""Bytes; what is larger is not read as a whole to find out whether it is one."""
 
 
 def register(commands: Commands, common: argparse.ArgumentParser) -> None:
@@ -122,7 +127,19 @@ def _inside(folder: Path, drawn: Path | None) -> list[Path]:
 
 
 def _is_video(path: Path) -> bool:
-    return path.suffix.lower() in _VIDEOS
+    """By its ending; if that says nothing, by what is in it."""
+    from edge_agent import photos
+
+    ending = path.suffix.lower()
+    if ending in _IMAGES | _VIDEOS:
+        return ending in _VIDEOS
+    try:
+        if path.stat().st_size > _LARGEST_IMAGE:
+            return True
+        photos.read(path)
+    except InputError:
+        return True
+    return False
 
 
 class _SinkError(InputError):

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.commands.common import Commands
+from edge_agent.commands.common import Commands, whole_console
 from edge_agent.errors import EXIT_FAILURE, ModelError
 
 if TYPE_CHECKING:
@@ -50,7 +50,6 @@ def _store(options: argparse.Namespace) -> ModelStore | None:
 
 
 def _list(options: argparse.Namespace) -> int:
-    from rich.console import Console
     from rich.table import Table
 
     store = _store(options)
@@ -62,7 +61,7 @@ def _list(options: argparse.Namespace) -> int:
         size = f"{state.path.stat().st_size / 1000:,.0f}" if state.path else "—"
         condition = "ok" if state.problem is None else "altered" if state.path else "not here"
         table.add_row(state.model, entry.role, state.file, size, entry.licence, condition)
-    Console().print(table)
+    whole_console().print(table)
     return 0
 
 

@@ -22,14 +22,14 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    settings = load_settings(options)
-    if options.log_level is None:
-        logging.getLogger().setLevel(settings.logging.level.upper())
-    from edge_agent.service.notify import Notifier
     from edge_agent.service.signals import stop_on_signals
 
     stop = threading.Event()
-    with stop_on_signals(stop):
+    with stop_on_signals(stop):  # first of all: what follows takes seconds on a small board
+        settings = load_settings(options)
+        if options.log_level is None:
+            logging.getLogger().setLevel(settings.logging.level.upper())
         from edge_agent.agent import Agent
+        from edge_agent.service.notify import Notifier
 
         return Agent(settings, notifier=Notifier.from_environment()).run(stop)

@@ -27,7 +27,7 @@ def run(options: argparse.Namespace) -> int:
     from edge_agent.errors import InputError
     from edge_agent.outputs.mqtt.payloads import schemas
 
-    configuration = Settings.model_json_schema()
+    configuration = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
     payloads = schemas()
     known = {"configuration": configuration, **payloads}
     if options.name is not None and options.name not in known:

@@ -97,6 +97,9 @@ def _disk(state_dir: Path) -> CheckLine:
     space = board.disk(state_dir)
     if space is None:
         return CheckLine("disk", "fail", f"{state_dir} can't be read", "see that the disk is mounted")
+    if state_dir.exists() and not state_dir.is_dir():
+        text = f"{state_dir} is no folder: events can't be kept while the broker is away"
+        return CheckLine("disk", "fail", text, "correct service.state_dir")
     text = f"{space.free // _MEBIBYTE} MiB free for {state_dir}"
     if space.free < _FREE_FAIL:
         return CheckLine("disk", "fail", text, "free space: events can't be kept while the broker is away")

@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from edge_agent.errors import ModelError
 
 FILE_NAME = "manifest.yaml"
+_MEND = "correct vision.models_dir if it is set, else install edge-agent again"
 
 
 class _Entry(BaseModel):
@@ -102,6 +103,6 @@ def read(directory: Path) -> Manifest:
     try:
         return Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise ModelError(f"{path}: can't be read ({error.strerror}); install edge-agent again") from None
+        raise ModelError(f"{path}: can't be read ({error.strerror}); {_MEND}") from None
     except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
-        raise ModelError(f"{path}: broken: {error}; install edge-agent again") from None
+        raise ModelError(f"{path}: broken: {error}; {_MEND}") from None

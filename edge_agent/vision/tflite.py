@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import logging
+import sys
 import time
 from pathlib import Path
 from types import ModuleType
@@ -49,10 +50,7 @@ class TFLiteModel:
         self.runtime = name
         delegates = []
         if delegate is not None:
-            try:
-                delegates = [module.load_delegate(str(delegate))]
-            except (OSError, ValueError, AttributeError) as error:  # AttributeError: a library of another kind
-                raise ModelError(f"vision.delegate {delegate}: can't be loaded: {error}") from None
+            delegates = [_load_delegate(module, delegate)]
         try:
             self._interpreter: Any = module.Interpreter(
                 model_path=str(path), num_threads=max(threads, 1), experimental_delegates=delegates
@@ -94,6 +92,18 @@ def byte_values(dtype: np.dtype[Any], scale: float, zero: int) -> NDArray[np.flo
         return None
     codes = np.arange(256, dtype=np.uint8).view(dtype).astype(np.float32)
     return (codes - np.float32(zero)) * np.float32(scale)
+
+
+def _load_delegate(module: ModuleType, path: Path) -> object:
+    before = sys.unraisablehook
+    sys.unraisablehook = lambda _: None  # what is left of a delegate without a library prints a traceback
+    try:
+        return module.load_delegate(str(path))
+    except (OSError, ValueError, AttributeError) as error:  # AttributeError: a library of another kind
+        error.__traceback__ = None  # it holds that rest
+        raise ModelError(f"vision.delegate {path}: can't be loaded: {error}") from None
+    finally:
+        sys.unraisablehook = before
 
 
 def _import(name: str) -> ModuleType | None:

@@ -203,6 +203,17 @@ def test_a_folder_that_is_emptied_while_it_plays_is_an_error(folder: Path) -> No
             pass
 
 
+def test_a_torn_picture_is_told_of_once_and_not_at_every_pass(
+    folder: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (folder / "picture3.png").write_bytes(b"torn")
+    source = ImageFolder(folder, CameraSettings(source=str(folder), realtime=False, loop=True, fps=100))
+    source.open()
+    for _ in range(10):
+        assert source.read() is not None
+    assert caplog.text.count("skipping") == 1 and "picture3.png: not an image" in caplog.text
+
+
 def test_at_full_speed_a_folder_that_was_gone_for_a_while_goes_on_in_time(tmp_path: Path) -> None:
     """Its time runs ahead of the clock, and people would be followed into the past."""
     folder = tmp_path / "pictures"

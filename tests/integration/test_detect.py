@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from edge_agent.commands.demo import clip
-from edge_agent.commands.detect import _progress
+from edge_agent.commands.detect import _is_video, _progress
 from edge_agent.config import MaskSettings, Settings, VisionSettings
 from edge_agent.detection import Detection
 
@@ -124,7 +124,7 @@ def test_a_film_whose_name_is_not_utf8_and_that_is_none_is_said(tmp_path: Path) 
     film.write_bytes(b"no film")
     done = detect(film)
     assert done.returncode == 2
-    assert "not a video" in done.stderr and "Traceback" not in done.stderr
+    assert "neither an image nor a video" in done.stderr and "Traceback" not in done.stderr
 
 
 def test_a_name_that_looks_like_markup_is_shown_as_it_is() -> None:
@@ -256,3 +256,21 @@ def test_an_empty_folder_is_said(tmp_path: Path) -> None:
 def test_small_faces_are_judged_in_films_as_on_photos() -> None:
     settings = Settings(vision=VisionSettings(mask=MaskSettings(min_face=400)))
     assert any(result.line["faces"] for result in Detection(settings).video(clip()))
+
+
+@pytest.mark.parametrize("name", ["film.ts", "film"])
+def test_a_film_is_a_film_whatever_it_is_called(tmp_path: Path, name: str) -> None:
+    film = tmp_path / name
+    film.write_bytes(clip().read_bytes())
+    assert _is_video(film)
+    assert next(Detection(Settings()).video(film)).video
+
+
+def test_what_has_no_ending_is_told_apart_by_what_is_in_it(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
+    encoded = cv2.imencode(".png", portrait)[1].tobytes()
+    (tmp_path / "photo").write_bytes(encoded)
+    (tmp_path / "notes").write_text("neither")
+    done = detect(tmp_path / "photo", tmp_path / "notes")
+    assert done.returncode == 2
+    assert json.loads(done.stdout)["file"] == "photo"
+    assert "notes: neither an image nor a video" in done.stderr

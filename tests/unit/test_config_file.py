@@ -7,11 +7,13 @@ from collections.abc import Iterator
 from datetime import time
 from pathlib import Path
 
+import jsonschema
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.config import QuietHours, Section, Settings
+from edge_agent.config import Pattern, QuietHours, Section, Settings
 from edge_agent.config_file import load, parse
 from edge_agent.errors import EXIT_CONFIG, ConfigError
 
@@ -57,6 +59,9 @@ def test_the_commented_example_says_the_defaults() -> None:
         ('camera:\n  fps: !!float "_"', ["line 2", "camera.fps", "not YAML", "tag"]),
         ("camera:\n  fps: !!float " + ":".join("1" * 400), ["line 2", "camera.fps", "not YAML", "tag"]),
         ("camera:\n  roi: [[0, !!float x], [1, 1]]", ["line 2", "camera.roi.0.1", "not YAML", "tag"]),
+        ("camera:\n  source: ftp://x/y", ["line 2", "camera.source", "ftp:// is not known", "rtsp"]),
+        ("camera:\n  source: ''", ["line 2", "camera.source", "names no camera"]),
+        ("camera:\n  source: -1", ["line 2", "camera.source", "from 0"]),
         ("web:\n  port: 0b1", ["line 2", "web.port"]),
         ("web:\n  port: !!int x", ["line 2", "web.port", "whole number"]),
         ("web:\n  ? [a]\n  : 1", ["line 2", "not YAML"]),
@@ -70,6 +75,28 @@ def test_an_error_says_where_and_what(text: str, expected: list[str]) -> None:
     for part in expected:
         assert part in message
     assert raised.value.exit_code == EXIT_CONFIG
+
+
+def test_an_address_of_no_known_kind_is_not_repeated() -> None:
+    for source in (
+        "foo://me:hunter2@host/x",
+        "me:hunter2@host://x",
+        "hunter2 rtsp://127.0.0.1:9/s",
+        "rtsp:/admin:hun://ter2@127.0.0.1:9/s",
+        "admin:hunter2@rtsp://127.0.0.1:9/s",
+    ):
+        with pytest.raises(ConfigError, match="is not known") as raised:
+            parse(f"camera:\n  source: '{source}'", "c.yaml")
+        assert not [part for part in ("hun", "ter2") if part in str(raised.value)]
+
+
+def test_the_example_survives_a_program_that_reads_older_yaml() -> None:
+    """In YAML 1.1, PyYAML's, the bare words `on` and `off` are truth values."""
+    example = EXAMPLE.read_text(encoding="utf-8")
+    jsonschema.validate(yaml.safe_load(example), Settings.model_json_schema())
+    assert parse(yaml.safe_dump(yaml.safe_load(example)), "c.yaml") == parse(example, "c.yaml")
+    bare = yaml.safe_dump(yaml.safe_load("buzzer: {no_mask: {on: 0.5, off: 0.1}}"))
+    assert parse(bare, "c.yaml").buzzer.no_mask == Pattern(on=0.5, off=0.1)
 
 
 def test_every_error_is_told_at_once() -> None:

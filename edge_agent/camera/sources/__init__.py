@@ -10,12 +10,12 @@ from edge_agent.camera.sources.base import EndOfStream, Grab, Source, StalledErr
 from edge_agent.camera.sources.files import ImageFolder, VideoFile, mode_of
 from edge_agent.camera.sources.gstreamer import PREFIX as GSTREAMER
 from edge_agent.camera.sources.gstreamer import GStreamerPipeline
-from edge_agent.camera.sources.network import ONE_SLASH, PORTS, USER, NetworkCamera, printable, split
+from edge_agent.camera.sources.network import ONE_SLASH, USER, NetworkCamera, printable
 from edge_agent.camera.sources.pattern import TestPattern
 from edge_agent.camera.sources.picamera import NAME as PICAMERA
 from edge_agent.camera.sources.picamera import PiCamera
 from edge_agent.camera.sources.v4l2 import Memory, V4l2Camera
-from edge_agent.config import CameraSettings
+from edge_agent.config import STREAM_PORTS, CameraSettings
 from edge_agent.errors import CameraError
 
 __all__ = ["EndOfStream", "Grab", "Memory", "Source", "StalledError", "can_wait", "create"]
@@ -43,9 +43,6 @@ def create(settings: CameraSettings, memory: Memory | None = None) -> Source:
     if source.startswith(GSTREAMER):
         return GStreamerPipeline(source.removeprefix(GSTREAMER), settings)
     if "://" in source:
-        scheme = split(source).scheme.lower()
-        if scheme not in PORTS:
-            raise CameraError(f"camera.source: {scheme}:// is not known; use one of {', '.join(PORTS)}")
         return NetworkCamera(source, settings)
     if source.startswith("/dev/"):
         return V4l2Camera(source, settings, memory)
@@ -63,7 +60,7 @@ def create(settings: CameraSettings, memory: Memory | None = None) -> Source:
     if stat.S_ISDIR(mode):
         return ImageFolder(path, settings)
     if not mode and broken_address:  # as a file it would be shown whole, with its password
-        known = ", ".join(f"{scheme}://" for scheme in PORTS)
+        known = ", ".join(f"{scheme}://" for scheme in STREAM_PORTS)
         raise CameraError(f"camera.source: {printable(source)} is no file, and an address begins with {known}")
     if stat.S_ISREG(mode) or like_a_file:
         return VideoFile(path, settings)

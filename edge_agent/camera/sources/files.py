@@ -136,6 +136,7 @@ class ImageFolder:
         self._next = 0
         self._shown = 0
         self._readable = False
+        self._skipped: set[Path] = set()
 
     def open(self) -> None:
         self._pacer.restart()
@@ -163,7 +164,9 @@ class ImageFolder:
             try:
                 image = photos.read(file)
             except InputError as error:
-                _log.warning("skipping %s", error)
+                if file not in self._skipped:
+                    _log.warning("skipping %s", error)
+                self._skipped.add(file)
                 continue
             self._readable = True
             moment = self._pacer.wait_for(self._shown * self._interval)

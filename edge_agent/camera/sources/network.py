@@ -12,7 +12,7 @@ import cv2
 from edge_agent.camera.sources.base import Grab
 from edge_agent.camera.sources.capture import Capture
 from edge_agent.camera.sources.pacing import StreamClock
-from edge_agent.config import CameraSettings
+from edge_agent.config import STREAM_PORTS, CameraSettings
 from edge_agent.errors import CameraError
 
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
@@ -23,7 +23,6 @@ USER = re.compile(r"(?i):[^@]*@|pass(?:w(?:or)?d)?=|pwd=")
 _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]+\]|[\w.-]+)(?::[0-9]*)?")
 _UNREADABLE = "the address can't be read; write special characters of the password as %XX and correct camera.source"
 
-PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 
 
 class NetworkCamera:
@@ -68,7 +67,7 @@ class NetworkCamera:
     def _knock(self) -> None:
         # FFmpeg only says that it failed; a plain connection tells why.
         try:
-            host, port = self._address.hostname, self._address.port or PORTS[self._address.scheme.lower()]
+            host, port = self._address.hostname, self._address.port or STREAM_PORTS[self._address.scheme.lower()]
         except ValueError:  # its words quote what it took for the port: a piece of an unescaped password
             raise CameraError(f"{self.describe()}: {_UNREADABLE}") from None
         if not host:

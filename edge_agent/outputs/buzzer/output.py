@@ -200,6 +200,7 @@ class BuzzerOutput:
         with self._changed:
             self._beeps += 1
         self._tell(beep)
+        _log.info("buzzer: %s, %d times", beep.kind.value if beep.kind else "test", beep.pattern.repeats)
         try:
             driver.play(beep.pattern, self._halt)
         except DriverError as error:

@@ -40,12 +40,17 @@ Count = Annotated[int, Field(ge=0)]
 Rate = Annotated[float, Field(ge=0.0)]
 
 
-class Payload(BaseModel):
-    """One JSON message; a change of its fields raises `schema`."""
+class Part(BaseModel):
+    """What payloads are made of."""
 
     model_config = ConfigDict(
-        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True, allow_inf_nan=False
-    )
+        frozen=True, extra="forbid", use_attribute_docstrings=True, populate_by_name=True, allow_inf_nan=False,
+        json_schema_serialization_defaults_required=True,
+    )  # fmt: skip
+
+
+class Payload(Part):
+    """One JSON message; a change of its fields raises `schema`."""
 
     # `schema` itself is a name that pydantic's BaseModel holds already
     schema_version: Literal[1] = Field(default=1, alias="schema")
@@ -56,10 +61,8 @@ class Payload(BaseModel):
         return self.model_dump_json(by_alias=True).encode()
 
 
-class FrameRates(BaseModel):
+class FrameRates(Part):
     """Frames a second over the last ten seconds."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True, allow_inf_nan=False)
 
     captured: Rate = 0.0
     """Delivered by the camera."""
@@ -69,19 +72,15 @@ class FrameRates(BaseModel):
     """Replaced by a newer frame before anybody looked at them."""
 
 
-class TodayCounts(BaseModel):
+class TodayCounts(Part):
     """Violations since local midnight."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     no_mask: Count = 0
     incorrect: Count = 0
 
 
-class OutboxStatus(BaseModel):
+class OutboxStatus(Part):
     """The queue between the device and the broker."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
     depth: Count = 0
     """Messages that wait for the broker's acknowledgement."""
@@ -217,19 +216,39 @@ _TEXTS: dict[str, tuple[Any, str]] = {
 }
 
 
+_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+
+
 def schemas() -> dict[str, dict[str, Any]]:
     """JSON Schema (2020-12) of every payload but the picture, by name.
 
     `availability` and `switch` are plain text, described as a JSON string; the two numbers are JSON numbers.
     """
     found: dict[str, dict[str, Any]] = {
-        name: model.model_json_schema(by_alias=True, mode="serialization")
+        name: _in_one(model.model_json_schema(by_alias=True, mode="serialization"))
         for name, model in (("status", StatusPayload), ("violation", ViolationPayload))
     }
     found["discovery"] = discovery_schema()
     for name, (kind, description) in _TEXTS.items():
         found[name] = {**TypeAdapter(kind).json_schema(), "description": description}
     return {
-        name: {"$schema": "https://json-schema.org/draft/2020-12/schema", **schema}
+        name: {"$schema": _DIALECT, **schema}
         for name, schema in found.items()
     }
+
+
+def _in_one(schema: dict[str, Any]) -> dict[str, Any]:
+    """The schema with its parts in their places: a reference counts from the root of whatever document it is in."""
+    parts = schema.pop("$defs", {})
+
+    def filled(value: Any) -> Any:
+        if isinstance(value, list):
+            return [filled(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        name = value.get("$ref", "").rpartition("/")[2]
+        whole = {**parts[name], **value} if name in parts else value
+        return {key: filled(item) for key, item in whole.items() if key != "$ref" or name not in parts}
+
+    found: dict[str, Any] = filled(schema)
+    return found

@@ -239,3 +239,11 @@ def test_only_attached_cameras_are_looked_for_in_the_list(
 
 def test_which_configuration_was_checked_is_said(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert checked("configuration", tmp_path, capsys)["text"] == f"{tmp_path / 'config.yaml'} is valid"
+
+
+def test_a_file_where_the_state_should_be_is_a_failure(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "file").touch()
+    line = checked("disk", tmp_path, capsys, service={"state_dir": str(tmp_path / "file")})
+    assert (line["status"], line["hint"]) == ("fail", "correct service.state_dir")

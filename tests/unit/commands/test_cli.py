@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -55,6 +57,7 @@ def test_wrong_options_exit_2(arguments: list[str]) -> None:
 
 def test_the_schema_of_the_configuration_is_one(capsys: pytest.CaptureFixture[str]) -> None:
     import jsonschema
+    import referencing
 
     assert main(["schema"]) == 0
     schema = json.loads(capsys.readouterr().out)
@@ -64,6 +67,10 @@ def test_the_schema_of_the_configuration_is_one(capsys: pytest.CaptureFixture[st
     with pytest.raises(jsonschema.ValidationError):
         jsonschema.validate({"camera": {"widht": 0}}, schema)
     assert {"status", "violation"} <= set(schema["payloads"])
+    whole = referencing.Registry().with_resource("urn:whole", referencing.Resource.from_contents(schema))
+    status = jsonschema.Draft202012Validator({"$ref": "urn:whole#/payloads/status"}, registry=whole)
+    lacking = {error.message.split("'")[1] for error in status.iter_errors({"frames": {}})}
+    assert {"schema", "version", "outbox", "captured"} <= lacking
 
 
 def test_one_schema_by_name_and_an_unknown_one(capsys: pytest.CaptureFixture[str]) -> None:
@@ -75,7 +82,7 @@ def test_one_schema_by_name_and_an_unknown_one(capsys: pytest.CaptureFixture[str
 
 def test_models_are_listed_and_verified(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["models", "list"]) == 0
-    assert "mask_detector" in capsys.readouterr().out
+    assert "mask_detector.tflite" in capsys.readouterr().out, "in a pipe nothing is cut"
     assert main(["models", "verify"]) == 0
 
 
@@ -158,3 +165,40 @@ def test_an_unreadable_model_is_a_line_and_exit_78(tmp_path: Path, capfd: pytest
     (tmp_path / "c.yaml").write_text(f"vision:\n  models_dir: {tmp_path / 'models'}\n")
     assert main(["run", "-c", str(tmp_path / "c.yaml")]) == 78
     assert "can't be read" in capfd.readouterr().err
+
+
+def test_a_long_name_is_whole_in_a_pipe(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / f"{'a' * 120}.yaml"
+    config.write_text("camera:\n  fps: fast\n")
+    assert main(["check", "-c", str(config)]) == 78
+    (line,) = capsys.readouterr().out.splitlines()
+    assert f"{config}, line 2: camera.fps" in line and "check again" in line
+
+
+@pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
+def test_a_terminal_that_knows_few_signs_is_no_traceback(encoding: str) -> None:
+    environment = {**os.environ, "PYTHONIOENCODING": encoding}
+    for command in (["schema"], ["models", "list"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "edge_agent", *command], env=environment, capture_output=True, timeout=60
+        )
+        assert (done.returncode, done.stderr) == (0, b"")
+
+
+def test_a_stop_while_it_starts_is_a_clean_end(tmp_path: Path) -> None:
+    config = tmp_path / "config.yaml"
+    os.mkfifo(config)
+    process = subprocess.Popen([sys.executable, "-m", "edge_agent", "run", "-c", str(config)])
+    try:
+        with config.open("w") as settings:  # opens when it is being read
+            process.send_signal(signal.SIGTERM)
+            settings.write(yaml.safe_dump({
+                "camera": {"source": "test"},
+                "mqtt": {"enabled": False},
+                "buzzer": {"driver": "simulated"},
+                "service": {"state_dir": str(tmp_path / "state")},
+            }))  # fmt: skip
+        assert process.wait(60) == 0
+    finally:
+        process.kill()
+        process.wait(10)

@@ -189,7 +189,8 @@ def test_mute_cuts_off_what_sounds_and_what_waits(rig):
     assert [beep.event_id for beep in r.beeps] == ["sounds", "after"]
 
 
-def test_a_test_beep_sounds_even_while_muted(rig):
+def test_a_test_beep_sounds_even_while_muted(rig, caplog):
+    caplog.set_level(logging.INFO)
     r = rig()
     r.buzzer.muted = True
     r.buzzer.start()
@@ -198,6 +199,7 @@ def test_a_test_beep_sounds_even_while_muted(rig):
     wait_for(lambda: len(r.pin.states) == 3)
     assert r.kinds() == [None]
     assert [change.state for change in r.pin.states] == [0, 1, 0]
+    assert "buzzer: test, 1 times" in caplog.text
 
 
 def test_stop_cuts_off_and_lets_go_of_the_line(rig):
