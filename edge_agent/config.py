@@ -337,7 +337,9 @@ class MqttSettings(Section):
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     transport: Literal["tcp", "websockets"] = "tcp"
     websocket_path: str = "/mqtt"
-    protocol: Literal["5", "3.1.1"] = "3.1.1"
+    protocol: Literal["auto", "5", "3.1.1"] = "auto"
+    """Version of MQTT; `auto`: 5, and 3.1.1 with a broker that does not know it. In 3.1.1 nobody learns of events
+    that a broker refuses: they are lost."""
     client_id: str | None = None
     """None: made from the device id."""
     username: str | None = None

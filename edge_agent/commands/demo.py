@@ -85,7 +85,8 @@ def run(options: argparse.Namespace) -> int:
                 "camera": {"source": str(clip()), "loop": False},
                 "buzzer": {"driver": "simulated"},
                 "violations": {"cooldown": 2},
-                "mqtt": {"host": "127.0.0.1", "port": port},
+                # amqtt knows no other version, and does not say so
+                "mqtt": {"host": "127.0.0.1", "port": port, **({"protocol": "3.1.1"} if name == "amqtt" else {})},
                 "service": {"state_dir": state},
             }
         )

@@ -111,7 +111,7 @@ def test_with_mqtt_3_over_websockets_it_ends_the_connection(
     ways: dict[str, int], measured: Callable[..., Measured], tmp_path: Path
 ) -> None:
     publish(ways["tcp"], TOPIC, b"x" * HUGE, tmp_path)
-    agent = measured(ways["websockets"], transport="websockets", refused_retry=0.3)
+    agent = measured(ways["websockets"], transport="websockets", protocol="3.1.1", refused_retry=0.3)
     agent.ask("report")
     told = agent.wait(lambda told: told["failures"] >= 4, "it tries again and again")
     assert told["grown"] < ROOM, "the message was taken in"
@@ -125,7 +125,7 @@ def test_with_mqtt_3_it_is_thrown_away_as_it_comes(
     ways: dict[str, int], measured: Callable[..., Measured], tmp_path: Path
 ) -> None:
     publish(ways["tcp"], TOPIC, b"x" * HUGE, tmp_path)
-    agent = measured(ways["tcp"])
+    agent = measured(ways["tcp"], protocol="3.1.1")
     agent.ask("report")
     agent.wait(lambda told: told["committed"] == 1 and told["depth"] == 0, "the event is delivered all the same")
     publish(ways["tcp"], TOPIC, b"x" * HUGE, tmp_path, retain=False)
@@ -139,14 +139,14 @@ def test_it_is_logged_once(
     ways: dict[str, int], mqtt_output: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     publish(ways["tcp"], TOPIC, b"x" * HUGE, tmp_path)
-    output = mqtt_output(ways["tcp"])
+    output = mqtt_output(ways["tcp"], protocol="3.1.1")
 
     def warned() -> list[str]:
         return [record.message for record in caplog.records if "not taken in" in record.message]
 
     wait_until(warned, "the warning")
     output.stop()
-    mqtt_output(ways["tcp"])
+    mqtt_output(ways["tcp"], protocol="3.1.1")
     wait_until(lambda: len(warned()) == 2, "another start tells of it again")
     text = warned()[0]
     assert f"{HUGE // 1_000_000} MB on {TOPIC}" in text and f"mosquitto_pub -t '{TOPIC}' -r -n" in text
@@ -154,7 +154,7 @@ def test_it_is_logged_once(
 
 def test_commands_after_it_are_obeyed(ways: dict[str, int], mqtt_output: Make, tmp_path: Path) -> None:
     watch = Subscriber(ways["tcp"])
-    mqtt_output(ways["tcp"])
+    mqtt_output(ways["tcp"], protocol="3.1.1")
     watch.wait(lambda: watch.on("/mute/state"), "online")
     publish(ways["tcp"], TOPIC, b"x" * (LONGEST_PACKET + 1), tmp_path, retain=False)
     publish(ways["tcp"], TOPIC, b"ON", tmp_path, retain=False)
@@ -192,7 +192,7 @@ def test_an_answer_of_that_length_is_nonsense_and_ends_the_connection(protocol: 
 def test_check_tells_of_it_too(ways: dict[str, int], tmp_path: Path) -> None:
     publish(ways["tcp"], TOPIC, b"x" * HUGE, tmp_path)
     door = DeviceSettings(id="door", name="Front door")
-    line = probe(MqttSettings(host=LOOPBACK, port=ways["tcp"]), door)
+    line = probe(MqttSettings(host=LOOPBACK, port=ways["tcp"], protocol="3.1.1"), door)
     assert (line.status, TOPIC in line.text) == ("warn", True), line
     assert "-r -n" in line.hint
     line = probe(MqttSettings(host=LOOPBACK, port=ways["tcp"], protocol="5"), door)

@@ -20,6 +20,8 @@ from edge_agent.outputs.mqtt.factory import (
     explain_error,
     explain_oversize,
     explain_refusal,
+    is_unknown_version,
+    versions,
 )
 from edge_agent.outputs.mqtt.paho_client import Client
 from edge_agent.outputs.mqtt.topics import Topics
@@ -29,9 +31,11 @@ from edge_agent.types import CheckLine
 class BrokerError(EdgeAgentError):
     """The broker can't be reached, or does not let this device do what it must."""
 
-    def __init__(self, trouble: Trouble) -> None:
+    def __init__(self, trouble: Trouble, *, other_version: bool = False) -> None:
+        """`other_version`: the broker may know another version of MQTT."""
         super().__init__(str(trouble))
         self.trouble = trouble
+        self.other_version = other_version
 
 
 _GONE = Trouble("the broker closed the connection", "look into its log")
@@ -40,7 +44,9 @@ _GONE = Trouble("the broker closed the connection", "look into its log")
 class _Talk:
     """One connection whose every step is waited for."""
 
-    def __init__(self, client: Client, timeout: float) -> None:
+    def __init__(self, client: Client, version: str, timeout: float) -> None:
+        self.version = version
+        """Of MQTT."""
         self._client = client
         self._timeout = timeout
         self._answers: dict[int, list[ReasonCode]] = {}
@@ -98,14 +104,33 @@ class _Talk:
 
 
 @contextmanager
-def _talk(settings: MqttSettings, device: DeviceSettings, *, protocol: str | None = None) -> Iterator[_Talk]:
-    """Connect under an id of its own, so that a running service is not thrown out.
+def _talk(settings: MqttSettings, device: DeviceSettings, version: str | None = None) -> Iterator[_Talk]:
+    """Connect under an id of its own, so that a running service is not thrown out; in this version of MQTT, or in
+    the one that the service would take.
 
     Raises:
         BrokerError: no connection; its text says why and what to do.
     """
+    left = [version] if version else list(versions(settings))
+    while True:
+        version = left.pop(0)
+        try:
+            client = _connected(settings, device, version)
+        except BrokerError as error:
+            if not left or not error.other_version:
+                raise
+        else:
+            break
     try:
-        client = build_client(settings, client_id(settings, device.id) + "_check", protocol=protocol)
+        yield _Talk(client, version, settings.connect_timeout)
+    finally:
+        client.disconnect()
+        # the loop's thread is a daemon and ends with the connection; a dead network must not hold the command
+
+
+def _connected(settings: MqttSettings, device: DeviceSettings, version: str) -> Client:
+    try:
+        client = build_client(settings, client_id(settings, device.id) + "_check", version)
     except ConfigError as error:
         raise BrokerError(explain_error(error, settings)) from None
     answered = threading.Event()
@@ -124,15 +149,15 @@ def _talk(settings: MqttSettings, device: DeviceSettings, *, protocol: str | Non
     client.loop_start()
     try:
         if not answered.wait(settings.connect_timeout):
-            raise BrokerError(explain_error(TimeoutError(), settings))
+            raise BrokerError(explain_error(TimeoutError(), settings), other_version=True)
         if not codes:
-            raise BrokerError(explain_error(ConnectionResetError(), settings))
+            raise BrokerError(explain_error(ConnectionResetError(), settings), other_version=True)
         if codes[0].is_failure:
-            raise BrokerError(explain_refusal(codes[0]))
-        yield _Talk(client, settings.connect_timeout)
-    finally:
+            raise BrokerError(explain_refusal(codes[0]), other_version=is_unknown_version(codes[0]))
+    except BrokerError:
         client.disconnect()
-        # the loop's thread is a daemon and ends with the connection; a dead network must not hold the command
+        raise
+    return client
 
 
 def probe(settings: MqttSettings, device: DeviceSettings) -> CheckLine:
@@ -154,8 +179,9 @@ def probe(settings: MqttSettings, device: DeviceSettings) -> CheckLine:
             ]
             talk.unsubscribe(topics.commands())  # what is retained there has come by then
             oversize = talk.oversize
-            writable = _may_write(talk, topics) if settings.protocol == "5" else None
-        if settings.protocol != "5":
+            version = talk.version
+            writable = _may_write(talk, topics) if version == "5" else None
+        if settings.protocol == "3.1.1":
             writable = _ask_in_version_5(settings, device, topics)
     except BrokerError as error:
         return CheckLine("broker", "fail", error.trouble.what, error.trouble.remedy)
@@ -169,7 +195,8 @@ def probe(settings: MqttSettings, device: DeviceSettings) -> CheckLine:
         return CheckLine("broker", "warn", f"{where}: connected, but {oversize.what}", oversize.remedy)
     security = "TLS" if settings.tls.enabled else "no TLS"
     rights = "may listen and publish" if writable else "may listen; MQTT 3.1.1 does not tell whether it may publish"
-    return CheckLine("broker", "ok", f"{where}: connected in {took * 1000:.0f} ms, {security}, {rights}")
+    text = f"{where}: connected in {took * 1000:.0f} ms, MQTT {version}, {security}, {rights}"
+    return CheckLine("broker", "ok", text)
 
 
 def _may_write(talk: _Talk, topics: Topics) -> bool:
@@ -178,7 +205,7 @@ def _may_write(talk: _Talk, topics: Topics) -> bool:
 
 def _ask_in_version_5(settings: MqttSettings, device: DeviceSettings, topics: Topics) -> bool | None:
     try:
-        with _talk(settings, device, protocol="5") as talk:
+        with _talk(settings, device, "5") as talk:
             return _may_write(talk, topics)
     except BrokerError:
         return None  # an old broker: it can't be known

@@ -21,6 +21,8 @@ from edge_agent.outputs.mqtt.factory import (
     explain_oversize,
     explain_refusal,
     is_lasting,
+    is_unknown_version,
+    versions,
 )
 from edge_agent.outputs.mqtt.paho_client import Client, Oversize
 
@@ -66,6 +68,8 @@ class _End:
     """Whether the next attempt should wait for long."""
     lasted: float = 0.0
     """Seconds it was connected."""
+    other_version: bool = False
+    """Whether the broker may know another version of MQTT: it said so, or gave no answer."""
 
 
 class _Session:
@@ -151,7 +155,7 @@ class Link:
         pause = self._settings.reconnect_min
         while not self._stopping.is_set():
             try:
-                end = self._connect_once()
+                end = self._connect()
             except Exception as error:  # whatever it is may pass: without this thread nothing would be sent again
                 # its kind alone: the words of an error may quote a password, and the reason goes into the status
                 end = _End(f"a fault in the connection ({type(error).__name__}): see the log", slow=True)
@@ -176,11 +180,23 @@ class Link:
             # jitter, so that not all devices of a building come back in the same moment
             self._stopping.wait(delay * random.uniform(0.75, 1.25))
 
-    def _connect_once(self) -> _End:
+    def _connect(self) -> _End:
+        """Connect in the first version of MQTT that the broker knows, and say how it ended.
+
+        The newest is tried each time: a broker that was only starting up must not be held for an old one, which
+        does not tell of the events that it refuses.
+        """
+        for version in versions(self._settings):
+            end = self._connect_once(version)
+            if not end.other_version or self._stopping.is_set():
+                break
+        return end
+
+    def _connect_once(self, version: str) -> _End:
         """Connect, wait until it is over, and say how it ended."""
         settings = self._settings
         try:
-            client = build_client(settings, self._identity)
+            client = build_client(settings, self._identity, version)
         except ConfigError as error:
             return _End(str(explain_error(error, settings)), slow=True)
         self._number += 1
@@ -190,7 +206,7 @@ class Link:
         try:
             client.dial(settings.host, settings.port, settings.keepalive)
             client.loop_start()
-            return self._see_through(session)
+            return self._see_through(session, version)
         except (OSError, ValueError) as error:
             return _End(str(explain_error(error, settings)))
         finally:
@@ -200,17 +216,21 @@ class Link:
             client.on_connect = client.on_disconnect = client.on_end = None
             client.on_message = client.on_publish = client.on_subscribe = client.on_oversize = None
 
-    def _see_through(self, session: _Session) -> _End:
+    def _see_through(self, session: _Session, version: str) -> _End:
         """Wait for the broker's answer and then for the end of the connection."""
         settings, client = self._settings, session.client
         if not session.answered.wait(settings.connect_timeout):
-            return _End(str(explain_error(TimeoutError(), settings)))
+            return _End(str(explain_error(TimeoutError(), settings)), other_version=True)
         if session.refusal is not None:
-            return _End(str(explain_refusal(session.refusal)), slow=is_lasting(session.refusal))
+            return _End(
+                str(explain_refusal(session.refusal)),
+                slow=is_lasting(session.refusal),
+                other_version=is_unknown_version(session.refusal),
+            )
         if not session.up:
-            return _End(str(explain_error(ConnectionResetError(), settings)))
+            return _End(str(explain_error(ConnectionResetError(), settings)), other_version=True)
         began = time.monotonic()
-        _LOG.info("MQTT: connected to %s:%d", settings.host, settings.port)
+        _LOG.info("MQTT %s: connected to %s:%d", version, settings.host, settings.port)
         session.closed.wait()
         lasted = time.monotonic() - began
         if lasted >= STABLE_AFTER:

@@ -20,20 +20,25 @@ def client_id(settings: MqttSettings, device_id: str) -> str:
     return settings.client_id or f"edge_agent_{device_id}"
 
 
-def build_client(settings: MqttSettings, identity: str, *, protocol: str | None = None) -> Client:
+def versions(settings: MqttSettings) -> tuple[str, ...]:
+    """The versions of MQTT to be tried at a connect, one after the other until the broker knows one."""
+    return ("5", "3.1.1") if settings.protocol == "auto" else (settings.protocol,)
+
+
+def build_client(settings: MqttSettings, identity: str, version: str) -> Client:
     """An unconnected client for one connection; it does not reconnect by itself.
 
-    `identity`: the client id; `protocol`: `5` or `3.1.1`, the configured one if left out.
+    `identity`: the client id; `version`: `5` or `3.1.1`.
 
     Raises:
         ConfigError: the password, the authority's or the client's certificate can't be read.
     """
-    version = mqtt.MQTTv5 if (protocol or settings.protocol) == "5" else mqtt.MQTTv311
+    protocol = mqtt.MQTTv5 if version == "5" else mqtt.MQTTv311
     client = Client(
         identity,
         # MQTT 5 says it at connect instead (clean_start), where paho's default is the same for a first connect
-        clean_session=None if version == mqtt.MQTTv5 else True,
-        protocol=version,
+        clean_session=None if protocol == mqtt.MQTTv5 else True,
+        protocol=protocol,
         transport=settings.transport,
         # a new client for every connection: paho would send its own copies of what is unacknowledged, without
         # the mark that they are repeated, and its pause knows neither jitter nor a refusal
@@ -132,6 +137,7 @@ def explain_oversize(packet: Oversize) -> Trouble:
     return Trouble(what, "find out who does that")
 
 
+_UNKNOWN_VERSION = "Unsupported protocol version"
 _WHERE = "in /etc/edge-agent/mqtt_password, which only root may read (sudo edge-agent check)"
 _REFUSALS = {
     "Bad user name or password": Trouble(
@@ -141,7 +147,7 @@ _REFUSALS = {
         "the broker does not let this client in",
         f"check mqtt.username, the user's rights and the password {_WHERE}",
     ),
-    "Unsupported protocol version": Trouble(
+    _UNKNOWN_VERSION: Trouble(
         "the broker does not speak this version of MQTT", "set mqtt.protocol to the other one of 3.1.1 and 5"
     ),
     "Client identifier not valid": Trouble("the broker does not accept the client id", "set mqtt.client_id"),
@@ -150,6 +156,11 @@ _REFUSALS = {
     "Server busy": Trouble("the broker says that it is too busy", "it is tried again"),
 }
 _PASSING = {"Server unavailable", "Server busy", "Server shutting down", "Connection rate exceeded"}
+
+
+def is_unknown_version(code: ReasonCode) -> bool:
+    """Whether a refused CONNACK comes from a broker that does not know this version of MQTT."""
+    return code.getName() == _UNKNOWN_VERSION
 
 
 def explain_refusal(code: ReasonCode) -> Trouble:

@@ -73,7 +73,7 @@ def test_an_encrypted_key_does_not_ask_for_its_password(tmp_path: Path) -> None:
     (tmp_path / "c").write_text("nonsense")
     tls = {"enabled": True, "cert_file": tmp_path / "c", "key_file": tmp_path / "c"}
     with pytest.raises(ConfigError, match="cert_file"):
-        build_client(MqttSettings.model_validate({"tls": tls}), "x")
+        build_client(MqttSettings.model_validate({"tls": tls}), "x", "5")
 
 
 # -- words ------------------------------------------------------------------------------------------------

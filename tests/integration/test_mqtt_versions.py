@@ -1,0 +1,100 @@
+"""The newest version of MQTT that the broker knows is spoken: only in 5 does it tell of events that it refuses."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import pytest
+from fake_broker import LOOPBACK, FakeBroker
+from mosquitto import wait_until
+
+from edge_agent.config import DeviceSettings, MqttSettings
+from edge_agent.demo.broker import _amqtt, _free_port
+from edge_agent.outputs.mqtt.check import probe
+from edge_agent.outputs.mqtt.output import MqttOutput
+
+Make = Callable[..., MqttOutput]
+DOOR = DeviceSettings(id="door")
+
+
+class Versioned(FakeBroker):
+    """Knows some versions of MQTT (4 is 3.1.1), and refuses others or leaves without a word."""
+
+    def __init__(self, *known: int, polite: bool = True) -> None:
+        self.asked: list[int] = []
+        self.known = known
+        self._polite = polite
+        super().__init__()
+
+    def _connack(self, version: int) -> bytes:
+        self.asked.append(version)
+        if version in self.known:
+            return super()._connack(version)
+        if not self._polite:
+            raise ConnectionAbortedError
+        return b"\x20\x02\x00\x01"  # MQTT 3.1.1, 3.2.2.3: unacceptable protocol version
+
+
+@pytest.fixture
+def versioned() -> Iterator[Callable[..., Versioned]]:
+    brokers: list[Versioned] = []
+
+    def make(*known: int, polite: bool = True) -> Versioned:
+        brokers.append(Versioned(*known, polite=polite))
+        return brokers[-1]
+
+    yield make
+    for broker in brokers:
+        broker.close()
+
+
+def test_the_newest_version_is_spoken(versioned: Callable[..., Versioned], mqtt_output: Make) -> None:
+    broker = versioned(4, 5)
+    output = mqtt_output(broker.port)
+    wait_until(lambda: output.stats().connected, "connected")
+    assert broker.asked == [5]
+
+
+@pytest.mark.parametrize("polite", [True, False])
+def test_an_old_broker_is_spoken_to_in_its_own_version(
+    polite: bool, versioned: Callable[..., Versioned], mqtt_output: Make
+) -> None:
+    broker = versioned(4, polite=polite)
+    output = mqtt_output(broker.port, reconnect_min=60, refused_retry=60)  # without a pause, that is
+    wait_until(lambda: output.stats().connected, "connected")
+    assert (broker.asked, output.stats().failures) == ([5, 4], 0)
+
+
+def test_a_real_broker_of_that_kind(mqtt_output: Make) -> None:
+    """amqtt, that is, which knows MQTT 3.1.1 alone."""
+    pytest.importorskip("amqtt", reason="needs the demo extra")
+    port = _free_port()
+    with _amqtt(port):
+        output = mqtt_output(port, reconnect_min=60, refused_retry=60)
+        wait_until(lambda: output.stats().connected, "connected")
+        line = probe(MqttSettings(host=LOOPBACK, port=port), DOOR)
+        assert line.status == "ok" and "MQTT 3.1.1" in line.text, line
+
+
+def test_a_broker_that_learns_is_spoken_to_in_the_new_version(
+    versioned: Callable[..., Versioned], mqtt_output: Make
+) -> None:
+    broker = versioned(4)
+    output = mqtt_output(broker.port, reconnect_min=0.05)
+    wait_until(lambda: output.stats().connected, "connected")
+    broker.known = (4, 5)
+    for peer in broker._peers:
+        peer.close()
+    wait_until(lambda: len(broker.asked) >= 3 and output.stats().connected, "connected again")
+    assert broker.asked[2:] == [5]
+
+
+@pytest.mark.parametrize("version", ["5", "3.1.1"])
+def test_a_version_that_was_chosen_is_the_only_one(
+    version: str, versioned: Callable[..., Versioned], mqtt_output: Make
+) -> None:
+    number = {"5": 5, "3.1.1": 4}[version]
+    broker = versioned(9 - number)
+    output = mqtt_output(broker.port, protocol=version, reconnect_min=0.05, refused_retry=0.05)
+    wait_until(lambda: output.stats().failures >= 2, "refused twice")
+    assert set(broker.asked) == {number}
