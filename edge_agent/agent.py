@@ -44,6 +44,8 @@ _CAMERA_HOPE = 5.0
 """Seconds that READY waits for the camera's first frame; after that the service is ready, and says degraded."""
 _STOP = {"camera": 0.6, "vision": 0.7, "buzzer": 0.3, "snapshots": 0.2, "mqtt": 0.8, "counts": 0.1, "web": 0.2}
 """Seconds that each part gets to stop, the counts twice: 3 s after SIGTERM the process is gone."""
+_SLOW_DISK = 5.0
+"""Seconds more, within the unit's TimeoutStopSec, for events that a worn card has not taken yet."""
 
 
 def state_directory(settings: Settings) -> Path:
@@ -283,7 +285,7 @@ class Agent:
         if self._mqtt:
             if self._status is not None:  # retained: who reads it later must not find people whom nobody watches
                 self._mqtt.publish_status(last_status(self._status, self._statistics.snapshot()))
-            self._mqtt.stop(_STOP["mqtt"])
+            self._mqtt.stop(_STOP["mqtt"], disk_timeout=_SLOW_DISK)
         self._counts.wait(_STOP["counts"])
         figures = self._statistics.snapshot()
         self._counts.keep(figures.day, figures.today)

@@ -10,7 +10,7 @@ import yaml
 from pydantic import ValidationError
 
 from edge_agent.config import Settings
-from edge_agent.errors import ConfigError
+from edge_agent.errors import ConfigError, of_the_disk
 
 _BELONG_ELSEWHERE = {
     ("mqtt", "password"): ": passwords do not belong here, write it into /etc/edge-agent/mqtt_password "
@@ -93,7 +93,9 @@ def load(path: Path) -> Settings:
         raise ConfigError(
             f"{path}: no such file. Copy the commented example config.yaml there, or name another with -c FILE."
         ) from None
-    except (OSError, UnicodeDecodeError) as error:
+    except OSError as error:
+        raise of_the_disk(ConfigError(f"{path}: can't be read: {error}"), error) from None
+    except UnicodeDecodeError as error:
         raise ConfigError(f"{path}: can't be read: {error}") from None
     return parse(text, str(path))
 

@@ -2,15 +2,26 @@
 
 from __future__ import annotations
 
+import errno
+from typing import TypeVar
+
 EXIT_FAILURE = 1
 EXIT_USAGE = 2
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits(3); the unit does not restart on it
+
+
+_LASTING = frozenset(
+    {errno.ENOENT, errno.EACCES, errno.EPERM, errno.EISDIR, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG}
+)
 
 
 class EdgeAgentError(Exception):
     """Something the owner can mend: `str()` says what is wrong and what to do about it."""
 
     exit_code = EXIT_FAILURE
+
+
+_Error = TypeVar("_Error", bound=EdgeAgentError)
 
 
 class ConfigError(EdgeAgentError):
@@ -23,6 +34,14 @@ class ModelError(EdgeAgentError):
     """A model file is missing, altered or of the wrong shape."""
 
     exit_code = EXIT_CONFIG
+
+
+def of_the_disk(error: _Error, cause: OSError) -> _Error:
+    """`error`, about a file that its disk did not give: unless it is not there or closed, that may be otherwise at
+    the next start, which the code of a wrong configuration would forbid."""
+    if cause.errno not in _LASTING:
+        error.exit_code = EXIT_FAILURE
+    return error
 
 
 class CameraError(EdgeAgentError):

@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
         lines.append(CheckLine("configuration", "ok", f"{_where(options.config)} is valid"))
     except ConfigError as error:
         lines.append(CheckLine("configuration", "fail", str(error), "correct it, then check again"))
-        code = EXIT_CONFIG
+        code = error.exit_code
     else:
         models = list(_models(settings))
         lines += models

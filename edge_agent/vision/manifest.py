@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import yaml
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
-from edge_agent.errors import ModelError
+from edge_agent.errors import ModelError, of_the_disk
 
 FILE_NAME = "manifest.yaml"
 _MEND = "correct vision.models_dir if it is set, else install edge-agent again"
@@ -103,6 +103,6 @@ def read(directory: Path) -> Manifest:
     try:
         return Manifest.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
     except OSError as error:
-        raise ModelError(f"{path}: can't be read ({error.strerror}); {_MEND}") from None
+        raise of_the_disk(ModelError(f"{path}: can't be read ({error.strerror}); {_MEND}"), error) from None
     except (yaml.YAMLError, ValidationError, UnicodeDecodeError) as error:
         raise ModelError(f"{path}: broken: {error}; {_MEND}") from None

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.errors import ModelError
+from edge_agent.errors import ModelError, of_the_disk
 from edge_agent.vision.manifest import FILE_NAME, Manifest, ModelEntry, ModelFile, Origin, read
 
 _log = logging.getLogger(__name__)
@@ -116,9 +116,10 @@ class ModelStore:
             entry = entry.model_copy(update={"files": tuple(by_kind[kind] for kind in kinds)})
         found = []
         for file in entry.files:
-            path, problem = self._check(entry, file)
+            path, problem, trouble = self._check(entry, file)
             if path is None or problem:
-                raise ModelError(problem or f"{file.file}: missing")
+                wrong = ModelError(problem or f"{file.file}: missing")
+                raise wrong if trouble is None else of_the_disk(wrong, trouble)
             found.append(path)
         return tuple(found)
 
@@ -126,7 +127,7 @@ class ModelStore:
         """Every file of the manifest with what is wrong with it, if anything."""
         for entry in self.manifest.models:
             for file in entry.files:
-                path, problem = self._check(entry, file)
+                path, problem, _ = self._check(entry, file)
                 yield FileState(entry.name, file.file, path, problem, entry.bundled)
 
     def fetch(self, name: str) -> list[Path]:
@@ -137,7 +138,7 @@ class ModelStore:
         entry = self.entry(name)
         fetched = []
         for file in entry.files:
-            path, problem = self._check(entry, file)
+            path, problem, _ = self._check(entry, file)
             if problem is None and path is not None:
                 continue
             if not file.fetch:
@@ -147,21 +148,25 @@ class ModelStore:
                 fetched.append(self._fetch_file(file))
         return fetched
 
-    def _check(self, entry: ModelEntry, file: ModelFile) -> tuple[Path | None, str | None]:
+    def _check(self, entry: ModelEntry, file: ModelFile) -> tuple[Path | None, str | None, OSError | None]:
+        """Where the file is, what is wrong with it, and the disk's word if it could not be read."""
         paths = [d / file.file for d in self._directories if _is_file(d / file.file)]
         mend = "install edge-agent again" if entry.bundled else f"run: edge-agent models fetch {entry.name}"
         if not paths:
             expected = self._directories[0] / file.file
-            return None, f"{expected}: missing; expected {_pin(file)}, found no file; {mend}"
+            return None, f"{expected}: missing; expected {_pin(file)}, found no file; {mend}", None
         hashes = []
+        trouble = None
         for path in paths:  # an altered one hides no sound one
             try:
                 hashes.append(_hash(path, file))
             except OSError as error:
                 hashes.append(f"nothing: it can't be read ({error.strerror or error})")
+                trouble = error
             if hashes[-1] == (file.sha256 or file.git_blob_sha1):
-                return path, None
-        return paths[0], f"{paths[0]}: altered or truncated; expected {_pin(file)}, found {hashes[0]}; {mend}"
+                return path, None, None
+        problem = f"{paths[0]}: altered or truncated; expected {_pin(file)}, found {hashes[0]}; {mend}"
+        return paths[0], problem, trouble
 
     def _fetch_file(self, file: ModelFile) -> Path:
         target = self._writable_directory() / file.file

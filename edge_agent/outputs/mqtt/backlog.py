@@ -12,6 +12,7 @@ from edge_agent.files import replace_durably
 _LOG = logging.getLogger(__name__)
 
 _SEQ_BLOCK = 1000
+_SEQ_RETRY = 20
 
 
 class Backlog:
@@ -87,11 +88,13 @@ class SequenceMark:
             return 0
 
     def reserve(self, upcoming: int) -> None:
-        """Keep the mark above `upcoming`; writes once in a thousand numbers."""
+        """Keep the mark above `upcoming`; writes once in a thousand numbers, or soon again where it can't."""
         if upcoming < self._reserved:
             return
-        self._reserved = (upcoming // _SEQ_BLOCK + 1) * _SEQ_BLOCK
+        reserved = (upcoming // _SEQ_BLOCK + 1) * _SEQ_BLOCK
         try:
-            replace_durably(self._path, str(self._reserved))
+            replace_durably(self._path, str(reserved))
+            self._reserved = reserved
         except OSError as error:
+            self._reserved = upcoming + _SEQ_RETRY  # not at each message: a worn card takes its time to fail
             _LOG.debug("%s can't be written: %s", self._path, error)

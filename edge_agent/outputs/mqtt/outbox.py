@@ -64,7 +64,7 @@ class Outbox:
         self._note: str | None = None
         self._wrecks = Wrecks(path)
         self.dropped = 0
-        """Events given up for the cap since the file was created."""
+        """Events given up since the file was created: for the cap, or as nobody could read them."""
         self.dropped_pictures = 0
         """Pictures given up for the cap, or because the broker would not have them."""
         self.committed = 0
@@ -90,7 +90,7 @@ class Outbox:
 
     @property
     def alarm(self) -> str | None:
-        """What is wrong; None: nothing. That the file had been damaged is told until the next start."""
+        """What is wrong; None: nothing. That the file or an event had been damaged is told until the next start."""
         return "; ".join(text for text in (self._trouble, self._note) if text) or None
 
     @property
@@ -152,6 +152,13 @@ class Outbox:
             self._drop([seq])
             self._sync()
 
+    def drop_unreadable(self, seq: int) -> None:
+        """Give up an event of which no message can be made; it is counted, and an alarm until the next start."""
+        if seq in self._backlog:
+            self._drop([seq], full=False)
+            self._note = f"event {seq} could not be read and was given up"
+            self._sync()
+
     def tend(self) -> None:
         """Try the disk again if it is due, and clear up after delivered pictures; call every few seconds."""
         self._sync()
@@ -175,9 +182,9 @@ class Outbox:
             if not alone and (known or self._store is None or self._wrecks):
                 self._gone.add(seq)
 
-    def _drop(self, victims: Sequence[int]) -> None:
+    def _drop(self, victims: Sequence[int], *, full: bool = True) -> None:
         events = sum(1 for seq in victims if seq not in self._backlog.pictures)
-        if events and not self.dropped:
+        if full and events and not self.dropped:
             _LOG.warning("the outbox has reached its cap of %d bytes: the oldest events go", self._max_bytes)
         self.dropped += events
         self.dropped_pictures += len(victims) - events

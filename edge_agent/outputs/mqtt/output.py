@@ -41,7 +41,7 @@ class MqttStats:
     committed: int
     """Messages of this run that were brought to the disk."""
     dropped: int
-    """Events given up: for the cap since the outbox was created, or for a stuck disk since the start."""
+    """Events given up: for the cap or as damaged since the outbox was created, for a stuck disk since the start."""
     dropped_pictures: int
     alarm: str | None
     """What keeps the outbox from doing its work: the disk, or a broker that refuses events; None: nothing."""
@@ -116,17 +116,22 @@ class MqttOutput:
             alarm="; ".join(text for text in (state.alarm, state.refusal) if text) or None,
         )
 
-    def stop(self, timeout: float = 2.5) -> None:
-        """Commit what was handed over, deliver what time allows, say `offline`; ends within `timeout` seconds."""
+    def stop(self, timeout: float = 2.5, disk_timeout: float = 0.0) -> None:
+        """Commit what was handed over, deliver what time allows, say `offline`; ends within `timeout` seconds.
+
+        Where the disk needs longer, it has `disk_timeout` seconds more for the events that are not on it yet.
+        """
         deadline = time.monotonic() + timeout
         farewell = min(_FAREWELL, timeout / 2)
         self._worker.stop(deadline - farewell, deadline - farewell / 2)
         self._inbox.put(Wake())
-        if not self._worker.join(max(0.0, deadline - farewell / 4 - time.monotonic())):
-            _LOG.error("the outbox's disk hangs: the latest events may not be on it")
+        done = self._worker.join(max(0.0, deadline - farewell / 4 - time.monotonic()))
+        if not done:
             # The worker did not come to it, and the goodbye voids the will: the device would be online for ever.
             self._link.publish(self._availability, OFFLINE, retain=True)
         self._link.stop(max(0.1, deadline - time.monotonic()))
+        if not done and not self._worker.join(disk_timeout):
+            _LOG.error("the outbox's disk hangs: the latest events may not be on it")
 
     def _on_switch(self, name: str, _values: SwitchValues) -> None:
         self._inbox.put(SwitchChanged(name))

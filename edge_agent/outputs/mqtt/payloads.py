@@ -85,7 +85,7 @@ class OutboxStatus(Part):
     depth: Count = 0
     """Messages that wait for the broker's acknowledgement."""
     dropped: Count = 0
-    """Events given up since the outbox was created because its cap was reached."""
+    """Events given up since the outbox was created because its cap was reached, or as they were damaged."""
     alarm: str | None = None
     """What is wrong with the outbox; null: nothing."""
 
@@ -160,6 +160,16 @@ class ViolationFacts(Payload):
     """When the violation started."""
     ended_at: Timestamp | None
     """When it was over, or found to be over after the service was killed or lost its power; null in `started`."""
+
+    @classmethod
+    def stored(cls, body: bytes) -> ViolationFacts:
+        """The facts that the outbox kept, be it by a later version, which may know more of them.
+
+        Raises:
+            pydantic.ValidationError: they are not those of a violation.
+        """
+        found = TypeAdapter(dict[str, Any]).validate_json(body)
+        return cls.model_validate({name: found[name] for name in cls.model_fields if name in found})
 
     @classmethod
     def from_violation(cls, violation: Violation) -> ViolationFacts:

@@ -16,9 +16,9 @@ def compose(entry: Entry, *, replayed: bool, clock: Clock) -> ViolationPayload:
     since and the boot is still the same: the monotonic clock tells how long ago it was.
 
     Raises:
-        pydantic.ValidationError: the stored body is no violation of this version.
+        pydantic.ValidationError: the stored body is no violation.
     """
-    facts = ViolationFacts.model_validate_json(entry.body)
+    facts = ViolationFacts.stored(entry.body)
     occurred_at, ended_at, synced = facts.occurred_at, facts.ended_at, entry.clock_synced
     if not synced and entry.boot_id == clock.boot_id and clock.synced():
         moment = clock.wall() - timedelta(seconds=clock.monotonic() - entry.monotonic)
@@ -45,10 +45,10 @@ def late_end(left: OpenViolation, clock: Clock) -> Draft:
     times as they are.
 
     Raises:
-        pydantic.ValidationError: the stored body is no violation of this version.
+        pydantic.ValidationError: the stored body is no violation.
         OverflowError: its times are beyond all calendars.
     """
-    facts = ViolationFacts.model_validate_json(left.body)
+    facts = ViolationFacts.stored(left.body)
     if left.boot_id == clock.boot_id:
         monotonic = max(left.monotonic, clock.monotonic())
         ended_at = facts.occurred_at + timedelta(seconds=monotonic - left.monotonic)

@@ -178,7 +178,7 @@ class Sender:
                 body = compose(entry, replayed=replayed, clock=self._clock).to_json()
             except ValidationError as error:
                 _LOG.error("event %d in the outbox can't be read and is dropped: %s", entry.seq, error)
-                self._outbox.delivered(entry.seq)
+                self._outbox.drop_unreadable(entry.seq)
                 return 0.0
             topic = self._topics.violation
         mid = self._publish(topic, body)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sqlite3
 from datetime import datetime, timedelta, timezone
@@ -215,15 +216,29 @@ def test_a_picture_does_not_hold_back_its_event_for_ever(tmp_path: Path) -> None
     assert bench.sender.refusal is None
 
 
-def test_a_body_of_another_version_is_dropped_with_a_word(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_what_is_no_event_is_counted_and_an_alarm(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench(tmp_path)
-    bench.outbox.append([Draft(b'{"schema": 7}', 1.0, True)])
+    bench.outbox.append([Draft(b'{"schema": 1, "kind": "no_m', 1.0, True)])
     bench.append(False)
     bench.sender.connected()
     bench.sender.pump()
-    assert "can't be read" in caplog.text
+    assert "can't be read" in caplog.text and "its cap" not in caplog.text
     assert len(bench.wire.sent) == 1
-    assert bench.outbox.depth == 1
+    assert (bench.outbox.depth, bench.outbox.dropped) == (1, 1)
+    assert "event 1 could not be read" in (bench.outbox.alarm or "")
+
+
+def test_an_event_of_a_later_version_goes_out_after_a_rollback(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    facts = json.loads(ViolationFacts.from_violation(make_notice(7).violation).to_json())
+    later = {**facts, "schema": 2, "entrance": "north"}
+    bench.outbox.append([Draft(json.dumps(later).encode(), 1.0, True)])
+    bench.sender.connected()
+    bench.sender.pump()
+    ((topic, body),) = bench.wire.sent
+    sent = json.loads(body)
+    assert (topic, sent["schema"], sent["person"]) == ("violation", 1, 7) and "entrance" not in sent
+    assert bench.outbox.alarm is None
 
 
 def test_what_was_out_of_reach_goes_out_when_the_disk_is_back(

@@ -317,6 +317,15 @@ def test_the_mark_is_above_all_numbers(tmp_path: Path) -> None:
         assert SequenceMark(tmp_path / "m").read() > upcoming - 1
 
 
+def test_a_mark_that_could_not_be_written_is_tried_again_soon(tmp_path: Path) -> None:
+    mark = SequenceMark(tmp_path / "away" / "m")
+    (tmp_path / "away").touch()  # a file where its folder should be
+    mark.reserve(1)
+    (tmp_path / "away").unlink()
+    mark.reserve(30)
+    assert SequenceMark(tmp_path / "away" / "m").read() > 30
+
+
 class Model(RuleBasedStateMachine):
     """Whatever happens to the disk, the outbox holds what was appended and not delivered, in order, and knows what
     has begun and not ended."""
