@@ -27,7 +27,7 @@ from edge_agent.service import health
 from edge_agent.service.board_watch import BoardWatch
 from edge_agent.service.counts import CountsKeeper
 from edge_agent.service.notify import Notifier
-from edge_agent.service.progress import ProgressWatchdog
+from edge_agent.service.progress import Patience, ProgressWatchdog
 from edge_agent.service.statistics import Statistics
 from edge_agent.status import changed, last_status, status_line, status_payload
 from edge_agent.types import Frame, ViolationNotice, ViolationType
@@ -88,6 +88,10 @@ class Agent:
         if self._counts.kept:
             self._statistics.restore_today(*self._counts.kept)
         self._watchdog = ProgressWatchdog(self._notifier, stuck_grace=settings.service.camera_grace)
+        # Of a film a new process knows no more; and where nobody starts one, an end would be the end.
+        limited = self._live and self._notifier.active
+        self._patience = Patience(settings.service.camera_patience if limited else 0.0)
+        self._hopeless = False
         self._board = BoardWatch(
             settings.vision.max_fps,
             temperature_limit=settings.service.temperature_limit,
@@ -151,7 +155,9 @@ class Agent:
         return self._buzzer.stats().beeps
 
     def run(self, stop: threading.Event) -> int:
-        """Watch until `stop` is set or a file ends; returns the exit code, 0 unless the worker failed."""
+        """Watch until `stop` is set or a file ends; returns the exit code, 0 unless the worker failed or the camera
+        is given up.
+        """
         ready_by = time.monotonic() + _CAMERA_HOPE
         ready = False
         published_at = float("-inf")
@@ -159,7 +165,7 @@ class Agent:
             for part in (self._mqtt, self._snapshots, self._web, self._worker):
                 if part is not None:
                     part.start()
-            while not stop.is_set() and self._worker.is_alive():
+            while not stop.is_set() and self._worker.is_alive() and not self._hopeless:
                 status = self._round()
                 if not ready and (status.camera != "opening" or time.monotonic() >= ready_by):
                     ready = True
@@ -175,7 +181,9 @@ class Agent:
         finally:
             self._notifier.stopping("stopping")
             self._stop()
-        return 1 if self._worker.failed else 0
+        if self._hopeless:
+            _log.error("no picture for %.0f s: a new process may get one", self._settings.service.camera_patience)
+        return 1 if self._worker.failed or self._hopeless else 0
 
     def _round(self) -> StatusPayload:
         """One look at every room: feed the statistics and the watchdog, mind the board, sum it up."""
@@ -186,6 +194,7 @@ class Agent:
         dropped = self._slot.dropped  # asked once: the camera drops meanwhile
         self._statistics.frames_dropped(dropped - self._dropped)
         self._watchdog.captured(camera.captured - self._captured)
+        self._hopeless = self._patience.lost(captured=camera.captured - self._captured, state=camera.state)
         self._captured, self._dropped = camera.captured, dropped
         self._watchdog.camera_state(camera.state)
         self._watchdog.tick()

@@ -387,6 +387,9 @@ class ServiceSettings(Section):
     """Degrees Celsius from which the frame rate is lowered."""
     camera_grace: Seconds = 60.0
     """Seconds a capture thread may be stuck beyond recovery before the watchdog is left to bite."""
+    camera_patience: Seconds = 3600.0
+    """Seconds without a new picture from a live camera after which the service ends with 1, for systemd to start it
+    again: some drivers give one to a new process only. 0: never; nor where nobody starts it again."""
 
 
 class LoggingSettings(Section):

@@ -18,6 +18,22 @@ STUCK = "stuck"
 """The capture thread hangs in the driver: only a new process helps."""
 
 
+class Patience:
+    """With a camera from which no new picture comes, however often it is opened."""
+
+    def __init__(self, seconds: float, *, clock: Callable[[], float] = time.monotonic) -> None:
+        """`seconds`: how long; 0: for ever."""
+        self._seconds = seconds
+        self._clock = clock
+        self._since = clock()
+
+    def lost(self, *, captured: int, state: str) -> bool:
+        """Whether it is at its end; `captured`: new frames since the last call, `state`: the camera room's word."""
+        if captured > 0 or state not in EXCUSED - {"ended"}:
+            self._since = self._clock()
+        return 0 < self._seconds <= self._clock() - self._since
+
+
 class ProgressWatchdog:
     """Pings systemd when, since its last ping, a new frame was captured *and* one was processed; or when the
     camera honestly has none to give and the worker still goes round. Thread-safe.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge_agent.service.notify import Notifier
-from edge_agent.service.progress import ProgressWatchdog
+from edge_agent.service.progress import Patience, ProgressWatchdog
 
 
 class Recorder(Notifier):
@@ -141,3 +141,29 @@ def test_what_is_missing_is_said_once_before_the_watchdog_bites(
     (record,) = caplog.records
     assert "a processed frame" in record.getMessage()
     assert "a new frame" not in record.getMessage()
+
+
+def test_patience_ends_with_a_camera_that_gives_nothing() -> None:
+    clock = Clock()
+    patience = Patience(60.0, clock=clock)
+    for state in ("opening", "lost", "frozen", "lost"):
+        assert not patience.lost(captured=0, state=state)
+        clock.now += 14.9
+    clock.now += 1
+    assert patience.lost(captured=0, state="lost")
+
+
+@pytest.mark.parametrize(("captured", "state"), [(1, "lost"), (0, "ok"), (0, "dark"), (0, "ended")])
+def test_patience_begins_anew_with_any_sign_of_life(captured: int, state: str) -> None:
+    clock = Clock()
+    patience = Patience(60.0, clock=clock)
+    for _ in range(10):
+        clock.now += 50
+        assert not patience.lost(captured=captured, state=state)
+
+
+def test_patience_may_be_endless() -> None:
+    clock = Clock()
+    patience = Patience(0.0, clock=clock)
+    clock.now += 1e9
+    assert not patience.lost(captured=0, state="lost")
