@@ -13,6 +13,7 @@ import pytest
 import yaml
 
 from edge_agent.errors import EXIT_CONFIG, ModelError
+from edge_agent.vision.faces import res10
 from edge_agent.vision.store import ModelStore, bundled_directory
 
 CONTENT = b"weights"
@@ -221,3 +222,13 @@ def test_a_model_with_other_files_than_its_network_has_is_refused(directory: Pat
         store.paths("fetched", ".prototxt", ".caffemodel")
     with pytest.raises(ModelError, match=r"not f\.bin"):
         store.paths("fetched", ".bin", ".bin")
+
+
+def test_every_model_has_a_card_and_says_what_it_is_fed() -> None:
+    manifest = ModelStore().manifest
+    for entry in manifest.models:
+        assert entry.card is not None and entry.input is not None, entry.name
+        assert (bundled_directory() / entry.card).is_file()
+    fed = manifest.get("res10").input
+    assert fed is not None
+    assert (fed.width, fed.height, fed.mean) == (res10.SIDE, res10.SIDE, res10.MEAN)
