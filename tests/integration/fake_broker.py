@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import threading
 from collections import deque
@@ -11,7 +12,7 @@ LOOPBACK = "127.0.0.1"
 
 _CONNECT, _PUBLISH, _SUBSCRIBE, _PING, _DISCONNECT = 1, 3, 8, 12, 14
 _IDLE = 0.01
-"""Seconds without a word after which the client has surely sent all that it may."""
+"""Seconds without a word after which the client counts as having sent all that it may."""
 
 
 @dataclass
@@ -33,8 +34,12 @@ class Conversation:
 class FakeBroker:
     """Takes all connections, answers pings and subscriptions, and acknowledges publications one at a time."""
 
-    def __init__(self, *, acknowledges: bool = True, receive_maximum: int | None = None) -> None:
+    def __init__(
+        self, *, acknowledges: bool = True, receive_maximum: int | None = None, idle: float = _IDLE
+    ) -> None:
         """`acknowledges`: False never does; may be changed at any time.
+
+        `idle`: seconds without a word before each acknowledgement.
 
         `receive_maximum`: told to clients of MQTT 5; one that has more on its way is thrown out, as the standard
         demands (reason 0x93).
@@ -42,13 +47,14 @@ class FakeBroker:
         self.acknowledges = acknowledges
         self.conversations: list[Conversation] = []
         self._receive_maximum = receive_maximum
+        self._idle = idle
         self._listener = socket.create_server((LOOPBACK, 0))
         self.port: int = self._listener.getsockname()[1]
         self._peers: list[socket.socket] = []
         threading.Thread(target=self._run, daemon=True).start()
 
     def close(self) -> None:
-        self._listener.close()
+        _end(self._listener)
         for peer in self._peers:
             peer.close()
 
@@ -67,7 +73,7 @@ class FakeBroker:
         buffer = bytearray()
         unanswered: deque[bytes] = deque()
         version = 4
-        peer.settimeout(_IDLE)
+        peer.settimeout(self._idle)
         try:
             while not conversation.goodbye:
                 try:
@@ -137,9 +143,16 @@ class Liar:
             self.connections += 1
 
     def close(self) -> None:
-        self._listener.close()
+        _end(self._listener)
         for peer in self._kept:
             peer.close()
+
+
+def _end(listener: socket.socket) -> None:
+    """Close it; that alone would not wake the thread in `accept`, which would take whoever gets its number next."""
+    with contextlib.suppress(OSError):  # not every system lets one that is not connected be shut down
+        listener.shutdown(socket.SHUT_RDWR)
+    listener.close()
 
 
 def _take_packet(buffer: bytearray) -> tuple[int, bytes] | None:

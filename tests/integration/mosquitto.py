@@ -182,6 +182,7 @@ class Subscriber:
     def reconnect(self) -> None:
         """Come back to a broker that was restarted."""
         self._client.loop_stop()
+        self.ready.clear()  # paho may have come back by itself meanwhile, and this connection is another one
         self._client.reconnect()
         self._client.loop_start()
         assert self.ready.wait(PATIENCE)

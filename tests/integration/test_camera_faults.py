@@ -34,7 +34,7 @@ def test_a_real_camera_comes_back(rig: type[Rig], fault: Fault) -> None:
     assert outcome.seen is not None, f"never seen: {outcome}"
     assert outcome.seen <= outcome.bound, outcome
     assert outcome.back is not None, f"never back: {outcome}"
-    assert not [thread for thread in threading.enumerate() if thread.name.startswith("camera")]
+    wait_until(lambda: not [thread for thread in threading.enumerate() if thread.name.startswith("camera")])
     assert not children("gst-launch-1.0")
 
 
@@ -66,8 +66,9 @@ def test_reopening_leaks_neither_threads_nor_descriptors() -> None:
         assert all(now <= then + 1 for now, then in zip(leftovers(), before, strict=True)), (before, leftovers())
         assert thread.stats().reopened >= 11
     finally:
-        thread.stop(10)
+        stopped = thread.stop(10)
         server.stop()
+    assert stopped
 
 
 def test_a_gstreamer_pipeline_gives_bgr_of_the_wanted_size_even_where_rows_are_padded() -> None:

@@ -97,7 +97,9 @@ def test_at_its_own_pace_a_video_takes_its_time(video: Path) -> None:
     started = time.monotonic()
     taken, _, _ = frames(CameraSettings(source=str(video), realtime=True, loop=False))
     assert time.monotonic() - started >= (COUNT - 1) / RATE
-    assert taken[-1].captured_at - taken[0].captured_at == pytest.approx((COUNT - 1) / RATE, abs=0.1)
+    # Each at its own time: where this test was late, pictures are missing.
+    starts = [frame.captured_at - number / RATE for frame, number in zip(taken, numbers(taken), strict=True)]
+    assert max(starts) - min(starts) < 0.01
     assert numbers(taken)[-1] == COUNT - 1, "the last picture must still be taken before the slot closes"
 
 
@@ -116,7 +118,8 @@ def test_images_come_in_natural_order_each_in_its_size(folder: Path) -> None:
 
 def test_images_are_shown_at_the_rate_of_the_settings(folder: Path) -> None:
     taken, _, _ = frames(CameraSettings(source=str(folder), realtime=True, loop=True, fps=20), limit=7)
-    gaps = np.diff([frame.captured_at for frame in taken])
+    # By their numbers, for where this test was late, pictures are missing.
+    gaps = np.diff([frame.captured_at for frame in taken]) / np.diff([frame.index for frame in taken])
     assert float(np.median(gaps)) == pytest.approx(0.05, abs=0.01)
 
 

@@ -41,7 +41,7 @@ def test_a_broker_that_acknowledges_nothing_is_left_and_given_everything_again(
     for person in range(20):
         output.handle(make_notice(person))
     wait_until(lambda: "does not acknowledge events" in (output.stats().reason or ""), "the reason")
-    assert "does not acknowledge events" in (output.stats().alarm or ""), "which is an alarm, too"
+    wait_until(lambda: "does not acknowledge events" in (output.stats().alarm or ""), "which is an alarm, too")
     wait_until(lambda: len(broker.conversations) >= 3, "it goes and comes back, again and again")
     assert output.stats().failures >= 2
     assert output.stats().depth == 20, "nothing counts as delivered"
@@ -55,17 +55,20 @@ def test_a_broker_that_acknowledges_nothing_is_left_and_given_everything_again(
     wait_until(lambda: output.stats().depth == 0, "all is taken at last")
     wait_until(lambda: output.stats().reason is None and output.stats().alarm is None, "all is well")
     wait_until(lambda: output.stats().connected, "connected")
-    assert persons(broker.conversations[-1].bodies("/violation")) == list(range(20))
+    last = persons(broker.conversations[-1].bodies("/violation"))
+    # All of them, unless the first answers came in the moment in which the connection before was left.
+    assert last == list(range(20))[-len(last) :]
 
 
 def test_a_broker_that_is_slow_but_goes_on_is_given_its_time(
     fake: Callable[..., FakeBroker], mqtt_output: Make
 ) -> None:
     """The last of many takes longer than the deadline, but none of them does so by itself."""
-    broker = fake()
-    output = mqtt_output(broker.port, outbox={"ack_timeout": 0.5, "inflight": 100, "replay_rate": 1000})
+    broker = fake(idle=0.05)
+    # The hundredth is answered after 5 s; 2 s leave a busy machine forty times what one takes.
+    output = mqtt_output(broker.port, outbox={"ack_timeout": 2, "inflight": 100, "replay_rate": 1000})
     wait_until(lambda: output.stats().connected, "connected")
-    for person in range(100):  # the broker takes 10 ms for each
+    for person in range(100):
         output.handle(make_notice(person))
     wait_until(lambda: output.stats().committed == 100 and output.stats().depth == 0, "all are taken")
     assert len(broker.conversations) == 1
@@ -75,7 +78,7 @@ def test_a_broker_that_is_slow_but_goes_on_is_given_its_time(
 @pytest.mark.broker
 def test_a_network_that_keeps_the_answers_back(watch: Subscriber, gate: Gate, mqtt_output: Make) -> None:
     output = mqtt_output(gate.port, outbox={"ack_timeout": 0.5})
-    wait_until(lambda: output.stats().connected, "connected")
+    watch.wait(lambda: watch.on("/availability"), "connected, and the worker knows: from here on events are live")
     gate.mute()
     output.handle(make_notice(7))
     watch.wait(lambda: watch.violations(), "the broker hears it")

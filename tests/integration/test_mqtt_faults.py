@@ -126,8 +126,7 @@ def test_an_outbox_that_cannot_even_be_made_is_said_and_tried_again(
     output.handle(make_notice())
     wait_until(lambda: "MemoryError" in (output.stats().alarm or ""), "the alarm")
     watch.wait(lambda: watch.violations(), "the event")
-    wait_until(lambda: output.stats().depth == 0, "delivered")
-    assert output.stats().alarm is None
+    wait_until(lambda: (output.stats().depth, output.stats().alarm) == (0, None), "delivered, and all is well")
 
 
 def test_the_stop_does_not_wait_for_an_outbox_that_cannot_be_made(
@@ -137,11 +136,11 @@ def test_the_stop_does_not_wait_for_an_outbox_that_cannot_be_made(
         raise MemoryError
 
     monkeypatch.setattr(worker, "Outbox", make)
+    monkeypatch.setattr(worker, "REOPEN_AFTER", 600.0)
     output = mqtt_output(watch._port)
     wait_until(lambda: output.stats().alarm and output.stats().connected, "the alarm")
-    began = time.monotonic()
-    output.stop(2.0)
-    assert time.monotonic() - began < 1.5
+    output.stop(30.0)
+    assert output._worker.join(0), "it did not wait for the next try"
 
 
 def test_a_flood_of_commands_does_not_stop_the_events(watch: Subscriber, mqtt_output: Make) -> None:
@@ -164,7 +163,7 @@ def test_a_disk_that_hangs_at_the_stop_leaves_no_device_online(
 
     def slow(store: Store, **what: Any) -> None:
         hangs.set()
-        release.wait(20)
+        release.wait(60)
         change(store, **what)
 
     monkeypatch.setattr(Store, "change", slow)
@@ -174,12 +173,12 @@ def test_a_disk_that_hangs_at_the_stop_leaves_no_device_online(
     output.stop(1.0)
     took = time.monotonic() - began
     try:
-        watch.wait(lambda: watch.on("/availability")[-1].payload == b"offline", "offline", 5)
+        watch.wait(lambda: watch.on("/availability")[-1].payload == b"offline", "offline")
         newcomer = Subscriber(watch._port)
         newcomer.wait(lambda: newcomer.on("/availability"), "what is retained")
         newcomer.close()
         assert [(m.payload, m.retained) for m in newcomer.on("/availability")] == [(b"offline", True)]
-        assert took < 1.5
+        assert took < 20, "the stop does not wait for the disk"
     finally:
         release.set()
         output.stop(5)

@@ -65,6 +65,7 @@ def test_it_comes_late_from_a_disk_that_is_read_late(
     watch.wait(lambda: watch.violations(), "the start")
     wait_until(lambda: output.stats().depth == 0, "delivered")
     output.stop()
+    watch.wait(lambda: watch.on("/availability")[-1].payload == b"offline", "the goodbye")
     monkeypatch.setattr(outbox, "DISK_RETRY", 0.1)
     with monkeypatch.context() as patch:
 
@@ -73,7 +74,8 @@ def test_it_comes_late_from_a_disk_that_is_read_late(
 
         patch.setattr(Store, "contents", locked)
         output = mqtt_output(watch._port)
-        wait_until(lambda: output.stats().connected and output.stats().alarm, "without its disk")
+        wait_until(lambda: output.stats().alarm, "without its disk")
+        watch.wait(lambda: watch.on("/availability")[-1].payload == b"online", "connected, and the worker knows")
         output.handle(make_end(8))
         watch.wait(lambda: len(watch.violations()) == 2, "a live event all the same")
     watch.wait(lambda: len(watch.violations()) == 3, "the end")

@@ -41,7 +41,8 @@ class ScriptedChain:
 
     def __init__(self) -> None:
         self.seen: list[int] = []
-        self.ages: list[float] = []
+        self.newest = 0
+        self.behind: list[int] = []
         self.cleared = 0
         self.idled = 0
         self.fail: Callable[[int], Exception | None] = lambda _index: None
@@ -52,7 +53,7 @@ class ScriptedChain:
         if error is not None:
             raise error
         self.seen.append(frame.index)
-        self.ages.append(time.monotonic() - frame.captured_at)
+        self.behind.append(self.newest - frame.index)
         return FrameResult(True, (), (), (), StageTimes(faces=1.0))
 
     def idle(self, _now: float) -> tuple[ViolationNotice, ...]:
@@ -85,6 +86,7 @@ class Rig:
 
     def put(self, index: int, age: float = 0.0) -> None:
         image = np.zeros((8, 8, 3), np.uint8)
+        self.chain.newest = index
         self.slot.put(Frame(index, image, time.monotonic() - age, datetime.now(timezone.utc)))
 
     def finish(self) -> None:
@@ -116,7 +118,7 @@ def test_a_stale_frame_is_not_looked_at() -> None:
     rig.worker.start()
     rig.put(1, age=5.0)
     until(lambda: rig.worker.stale == 1)
-    until(lambda: rig.chain.idled == 1)  # who was in view may leave meanwhile
+    until(lambda: rig.chain.idled >= 1)  # who was in view may leave meanwhile
     figures = rig.statistics.snapshot()
     assert figures.late is not None  # so that the governor and the health hear of it
     assert figures.late >= 5
@@ -138,8 +140,9 @@ def test_frames_are_paced_and_the_newest_is_taken() -> None:
     # a busy machine makes them fewer, nothing may make them more
     assert 1 <= len(rig.chain.seen) <= 12
     assert rig.chain.seen == sorted(rig.chain.seen)
-    # Taken before the pause of 100 ms instead of after it, each frame would be that old.
-    assert np.median(rig.chain.ages) < 0.05
+    # Taken before the pause instead of after it, each frame would be overtaken by all that were put meanwhile. In
+    # frames and not in seconds, for a busy machine makes them rare.
+    assert np.median(rig.chain.behind) <= 1
 
 
 def test_switched_off_everything_open_ends_and_the_networks_rest() -> None:

@@ -23,6 +23,25 @@ def well(thread: CameraThread) -> Callable[[], bool]:
     return lambda: thread.stats().state == "ok" and thread.stats().captured > before
 
 
+def recorded_pauses(thread: CameraThread, monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """The pauses that the thread makes from now on, in seconds."""
+    pauses: list[float] = []
+    pause_after = thread._pause_after
+
+    def recorded() -> float:
+        pauses.append(pause_after())
+        return pauses[-1]
+
+    monkeypatch.setattr(thread, "_pause_after", recorded)
+    return pauses
+
+
+def well_for(thread: CameraThread) -> float:
+    """Seconds from the first to the latest picture since the camera was opened."""
+    since = thread._good_since
+    return thread._good_until - since if since is not None else 0.0
+
+
 @pytest.mark.parametrize(
     ("mode", "state", "kind"),
     [
@@ -35,14 +54,17 @@ def well(thread: CameraThread) -> Callable[[], bool]:
     ],
 )
 def test_a_fault_is_seen_counted_and_healed(
-    mode: Mode, state: str, kind: str, run: Run, camera: ScriptedCamera, settings: CameraSettings
+    mode: Mode, state: str, kind: str, run: Run, camera: ScriptedCamera
 ) -> None:
     thread = run()
     wait_until(well(thread))
     camera.mode = mode
-    seen = wait_until(lambda: thread.stats().failures.get(kind, 0) > 0)
-    assert seen < settings.freeze_after + settings.stall_after + 2
-    assert thread.stats().state == state
+
+    def seen() -> bool:
+        stats = thread.stats()  # counted first, told a moment later
+        return stats.failures.get(kind, 0) > 0 and stats.state == state
+
+    wait_until(seen)
     assert thread.stats().reason
     camera.mode = "well"
     wait_until(well(thread))
@@ -62,59 +84,68 @@ def test_a_camera_that_is_not_there_at_the_start_is_waited_for(run: Run, camera:
     wait_until(well(thread))
 
 
-def test_attempts_are_paced_and_never_spin(run: Run, camera: ScriptedCamera, settings: CameraSettings) -> None:
+def test_attempts_are_paced_and_never_spin(run: Run, camera: ScriptedCamera) -> None:
     camera.mode = "absent"
+    began = time.monotonic()
     run()
-    time.sleep(1.5)
-    # Pauses of 0.05, 0.1, 0.2, 0.4, 0.4, 0.4 … leave room for seven attempts.
-    assert 3 <= camera.attempts <= 8
+    wait_until(lambda: camera.attempts >= 6)
+    assert time.monotonic() - began > 1.1, "the pauses before are 0.05, 0.1, 0.2, 0.4 and 0.4 s"
 
 
 def test_reads_that_give_nothing_are_paced_and_never_spin(run: Run, camera: ScriptedCamera) -> None:
     camera.mode = "unplugged"
+    began = time.monotonic()
     run()
-    time.sleep(1.5)
-    assert 3 <= camera.reads <= 3 * 8
+    wait_until(lambda: camera.reads >= 12)
+    assert time.monotonic() - began > 1.1, "0.2 s in each of four attempts, and 0.05, 0.1 and 0.2 s between them"
 
 
 def test_a_well_camera_begins_again_with_the_short_pause(
-    run: Run, camera: ScriptedCamera, settings: CameraSettings
+    run: Run, camera: ScriptedCamera, settings: CameraSettings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     camera.mode = "absent"
     thread = run()
-    wait_until(lambda: camera.attempts >= 6)  # by now the pause is the longest
+    pauses = recorded_pauses(thread, monkeypatch)
+    wait_until(lambda: pauses[-1:] == [settings.reopen_max])
     camera.mode = "well"
-    wait_until(well(thread))
-    time.sleep(settings.stall_after + 0.1)
+    wait_until(lambda: well_for(thread) >= settings.stall_after)
+    count = len(pauses)
     camera.mode = "unplugged"
-    wait_until(lambda: thread.stats().state == "lost")
-    camera.mode = "well"
-    assert wait_until(well(thread)) < settings.reopen_max
+    wait_until(lambda: len(pauses) > count)
+    assert pauses[count] == settings.reopen_min
 
 
-def test_a_camera_that_flickers_is_not_hurried(run: Run, camera: ScriptedCamera, settings: CameraSettings) -> None:
-    thread = run()
+def test_a_camera_that_flickers_is_not_hurried(
+    camera: ScriptedCamera, settings: CameraSettings, slot: FrameSlot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However slow this test is, the camera is never well for so long.
+    strict = settings.model_copy(update={"stall_after": 600.0})
+    thread = CameraThread(strict, slot, open_source=camera.source)
+    pauses = recorded_pauses(thread, monkeypatch)
+    thread.start()
     for _ in range(4):
         wait_until(well(thread))
+        count = len(pauses)
         camera.mode = "unplugged"
-        wait_until(lambda: thread.stats().state == "lost")
+        wait_until(lambda count=count: len(pauses) > count)  # type: ignore[misc]
         camera.mode = "well"
+    assert thread.stop(30)
     # It was well too briefly each time: the pause has grown.
-    assert wait_until(well(thread)) > 2 * settings.reopen_min
+    assert pauses[-1] > 2 * settings.reopen_min
 
 
 def test_the_rate_falls_to_zero_when_pictures_stop(run: Run, camera: ScriptedCamera) -> None:
     thread = run()
-    wait_until(lambda: thread.stats().fps > 20)
+    wait_until(lambda: thread.stats().fps > 0)
     camera.mode = "stalled"
-    assert wait_until(lambda: thread.stats().fps == 0.0) < 7
+    wait_until(lambda: thread.stats().fps == 0.0, 30)
 
 
 def test_the_rate_falls_to_zero_when_the_picture_freezes(run: Run, camera: ScriptedCamera) -> None:
     thread = run()
-    wait_until(lambda: thread.stats().fps > 20)
+    wait_until(lambda: thread.stats().fps > 0)
     camera.mode = "frozen"
-    assert wait_until(lambda: thread.stats().fps == 0.0) < 8
+    wait_until(lambda: thread.stats().fps == 0.0, 30)
 
 
 def test_a_frozen_picture_is_handed_to_nobody_and_stays_frozen_across_reopening(
@@ -175,14 +206,11 @@ def test_a_new_size_in_mid_stream_is_counted_and_taken_over(
     assert thread.stats().state == "ok"
 
 
-def test_a_read_that_never_returns_is_left_behind_and_replaced(
-    run: Run, camera: ScriptedCamera, settings: CameraSettings
-) -> None:
+def test_a_read_that_never_returns_is_left_behind_and_replaced(run: Run, camera: ScriptedCamera) -> None:
     thread = run()
     wait_until(well(thread))
     camera.mode = "hangs"
-    seen = wait_until(lambda: thread.stats().abandoned == 1)
-    assert seen < settings.stall_after + settings.read_timeout + 1.5
+    wait_until(lambda: thread.stats().abandoned == 1)
     camera.mode = "well"
     wait_until(well(thread))
     assert thread.stats().failures["stalled"] >= 1
@@ -243,7 +271,8 @@ def test_stop_ends_every_thread_and_closes_the_slot(run: Run, camera: ScriptedCa
     assert slot.closed
     assert slot.take(0) is None
     assert camera.open_now == 0
-    assert not [t for t in threading.enumerate() if t.name.startswith("camera")]
+    # the reader is at its end, but may not have left it yet
+    wait_until(lambda: not [t for t in threading.enumerate() if t.name.startswith("camera")])
 
 
 def test_stop_while_a_read_hangs_returns_in_time_and_says_so(run: Run, camera: ScriptedCamera) -> None:
@@ -253,7 +282,7 @@ def test_stop_while_a_read_hangs_returns_in_time_and_says_so(run: Run, camera: S
     wait_until(lambda: camera.hanging == 1)
     started = time.monotonic()
     assert not thread.stop(0.3)
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < 20, "it hangs for ever"
 
 
 def test_stop_during_a_long_pause_does_not_wait_for_it(
@@ -264,9 +293,7 @@ def test_stop_during_a_long_pause_does_not_wait_for_it(
     thread = CameraThread(patient, slot, open_source=camera.source)
     thread.start()
     wait_until(lambda: thread.stats().state == "lost")
-    started = time.monotonic()
-    assert thread.stop(5)
-    assert time.monotonic() - started < 3
+    assert thread.stop(30)
 
 
 def test_many_faults_leave_neither_threads_nor_handles_behind(run: Run, camera: ScriptedCamera) -> None:
@@ -279,7 +306,7 @@ def test_many_faults_leave_neither_threads_nor_handles_behind(run: Run, camera: 
         wait_until(lambda failures=failures: sum(thread.stats().failures.values()) > failures)  # type: ignore[misc]
         camera.mode = "well"
         wait_until(well(thread))
-    assert threading.active_count() == before
+    wait_until(lambda: threading.active_count() == before)
     assert camera.most_open == 1
 
 

@@ -45,18 +45,25 @@ def test_a_blocking_slot_drops_nothing() -> None:
     assert slot.dropped == 0
 
 
+def waiting(slot: FrameSlot) -> int:
+    """Threads that are blocked in it."""
+    return len(slot._changed._waiters)  # type: ignore[attr-defined]  # there is no public word for it
+
+
 def test_close_wakes_a_taker_and_a_blocked_putter() -> None:
     slot = FrameSlot(block=True)
     slot.put(frame(0))
     answers: list[object] = []
-    putter = threading.Thread(target=lambda: answers.append(slot.put(frame(1))))
+    putter = threading.Thread(target=lambda: answers.append(slot.put(frame(1))), daemon=True)
     putter.start()
+    wait_until(lambda: waiting(slot) == 1)
     slot.close()
     putter.join(5)
     assert answers == [False]
     empty = FrameSlot()
-    taker = threading.Thread(target=lambda: answers.append(empty.take(60)))
+    taker = threading.Thread(target=lambda: answers.append(empty.take(60)), daemon=True)
     taker.start()
+    wait_until(lambda: waiting(empty) == 1)
     empty.close()
     taker.join(5)
     assert answers == [False, None]

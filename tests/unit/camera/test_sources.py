@@ -328,30 +328,31 @@ def test_probe_tells_the_size_after_rotation() -> None:
 
 
 class Stream:
-    """A stream that is fetched in `seconds` a picture, after `pile` that lie waiting."""
+    """A stream that is fetched in `seconds` a picture, after `pile` that lie waiting; by a clock of its own."""
 
     def __init__(self, seconds: float, pile: int = 0) -> None:
-        self.seconds, self.pile, self.grabbed = seconds, pile, 0
+        self.seconds, self.pile, self.grabbed, self.now = seconds, pile, 0, 0.0
 
     def grab(self) -> bool:
         self.grabbed += 1
         if self.grabbed > self.pile:
-            time.sleep(self.seconds)
+            self.now += self.seconds
         return True
 
 
 def test_only_what_piled_up_is_thrown_away(monkeypatch: pytest.MonkeyPatch) -> None:
     """A camera of 15 pictures a second of which one in five seconds is wanted piles nothing up by that."""
-    live = Stream(1 / 15)
-    Capture(live, 0.2, lambda _, arrived: arrived).drain()  # type: ignore[arg-type]
-    assert live.grabbed == 1
-    piled = Stream(1 / 15, pile=30)
-    Capture(piled, 15, lambda _, arrived: arrived).drain()  # type: ignore[arg-type]
-    assert piled.grabbed == 31
-    monkeypatch.setattr("edge_agent.camera.sources.capture._DRAIN", 0.05)
-    endless = Stream(0.001)
-    Capture(endless, 15, lambda _, arrived: arrived).drain()  # type: ignore[arg-type]
-    assert endless.grabbed <= 60
+
+    def drained(stream: Stream, fps: float) -> int:
+        with monkeypatch.context() as patch:
+            clock = types.SimpleNamespace(monotonic=lambda: stream.now)
+            patch.setattr("edge_agent.camera.sources.capture.time", clock)
+            Capture(stream, fps, lambda _, arrived: arrived).drain()  # type: ignore[arg-type]
+        return stream.grabbed
+
+    assert drained(Stream(1 / 15), 0.2) == 1
+    assert drained(Stream(1 / 15, pile=30), 15) == 31
+    assert drained(Stream(0.001), 15) == pytest.approx(1000, abs=2), "a second is enough, whatever still comes"
 
 
 @pytest.mark.parametrize(

@@ -37,7 +37,7 @@ case $1 in
   restart)
     rm -f "$BOX/active/$2"
     if [ -e "$venv/hangs" ]; then
-      echo $$ >"$BOX/hanging.new"; mv "$BOX/hanging.new" "$BOX/hanging"; exec sleep 30
+      echo $$ >"$BOX/hanging.new"; mv "$BOX/hanging.new" "$BOX/hanging"; exec sleep 300
     fi
     [ ! -e "$venv/bad" ] || exit 1
     touch "$BOX/active/$2" ;;
@@ -258,11 +258,10 @@ def test_an_upgrade_cut_off_by_a_signal_goes_back(box: Box, number: signal.Signa
     box.wheel("2", "hangs")
     process = box.start("upgrade")
     wait_until_it_hangs(box)
-    begin = time.monotonic()
     process.send_signal(number)
-    said, _ = process.communicate(timeout=60)
+    # What hangs holds the output open, and left to itself it would do so for 60 s (READY).
+    said, _ = process.communicate(timeout=30)
     assert process.returncode == 1, said
-    assert time.monotonic() - begin < 15
     assert (box.version(), box.venvs()) == ("1", 1), said
     assert box.active() == {PLAIN}
 
