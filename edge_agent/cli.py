@@ -31,9 +31,8 @@ _SYSLOG_LEVELS = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Options that make no sense end the process with 2 (argparse)."""
-    for stream in (sys.stdout, sys.stderr):
-        if isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")  # a terminal or pipe that knows no → or ✓
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal or pipe that knows no → or ✓
     parser = _parser()
     options = parser.parse_args(arguments)
     _set_up_logging(options.log_level)

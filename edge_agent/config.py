@@ -280,8 +280,13 @@ class Pattern(Section):
         """A program that reads YAML 1.1, where the bare word `on` is a truth value, writes it back as `true`."""
         if not isinstance(values, dict):
             return values
-        words = {True: "on", False: "off"}
-        return {words[key] if isinstance(key, bool) else key: value for key, value in values.items()}
+        found: dict[object, object] = {}
+        for key, value in values.items():
+            word = {True: "on", False: "off"}[key] if isinstance(key, bool) else key
+            if word in found:
+                raise ValueError(f"{word} is given twice, once as a truth value")
+            found[word] = value
+        return found
 
 
 class BuzzerSettings(Section):

@@ -159,12 +159,19 @@ def _way(node: yaml.Node | None, wanted: yaml.Node) -> list[str] | None:
     return None
 
 
+def _old_word(key: yaml.Node) -> str | None:
+    """What a truth value as a key was in YAML 1.1, as `edge_agent.config.Pattern` takes it."""
+    if key.tag != "tag:yaml.org,2002:bool":
+        return None
+    return "on" if key.value.lower() == "true" else "off"
+
+
 def _line(node: yaml.Node | None, location: tuple[int | str, ...]) -> tuple[int, int]:
     """Line (from 1) of the deepest part of `location` that the file holds, and how many parts that is."""
     line, known = 1, 0
     for part in location:
         if isinstance(node, yaml.MappingNode):
-            entry = next((pair for pair in node.value if pair[0].value == str(part)), None)
+            entry = next((pair for pair in node.value if str(part) in (pair[0].value, _old_word(pair[0]))), None)
             if entry is None:
                 break
             line, node = entry[0].start_mark.line + 1, entry[1]

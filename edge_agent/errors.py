@@ -39,9 +39,14 @@ class ModelError(EdgeAgentError):
 def of_the_disk(error: _Error, cause: OSError) -> _Error:
     """`error`, about a file that its disk did not give: unless it is not there or closed, that may be otherwise at
     the next start, which the code of a wrong configuration would forbid."""
-    if cause.errno not in _LASTING:
+    if not is_lasting(cause):
         error.exit_code = EXIT_FAILURE
     return error
+
+
+def is_lasting(error: OSError) -> bool:
+    """Whether a file is not there, closed or none, rather than on a disk that fails."""
+    return error.errno in _LASTING
 
 
 class CameraError(EdgeAgentError):

@@ -131,7 +131,8 @@ pins_need_the_systems_lgpio() {   # EXTRAS
   case ,$1, in *,pi,*) "$PYTHON" -c 'import sys; sys.exit(sys.version_info < (3, 13))' ;; *) false ;; esac
 }
 warn_of_missing_lgpio() {
-  "$PYTHON" -s -c 'import lgpio' 2>/dev/null || printf '%s\n' "install: warning: a buzzer on a pin needs \
+  # (not imported: it would make a FIFO in the working directory)
+  "$PYTHON" -s -c 'import importlib.util as u; raise SystemExit(u.find_spec("lgpio") is None)' || printf '%s\n' "install: warning: a buzzer on a pin needs \
 python3-lgpio: sudo apt install python3-lgpio; sudo systemctl restart edge-agent" >&2
 }
 system_opencv_has_cuda() {

@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from edge_agent.commands.common import SYSTEM_CONFIG, Commands, add_config_option, load_settings, whole_console
-from edge_agent.errors import EXIT_CONFIG, EXIT_FAILURE, ConfigError, ModelError
+from edge_agent.errors import EXIT_FAILURE, ConfigError, ModelError
 
 if TYPE_CHECKING:
     from edge_agent.config import Settings
@@ -45,10 +46,8 @@ def run(options: argparse.Namespace) -> int:
         lines.append(CheckLine("configuration", "fail", str(error), "correct it, then check again"))
         code = error.exit_code
     else:
-        models = list(_models(settings))
-        lines += models
-        if any(line.status == "fail" for line in models):
-            code = EXIT_CONFIG
+        line, code = _models(settings)
+        lines.append(line)
         lines += _devices(settings, options.config)
     if not code and any(line.status == "fail" for line in lines):
         code = EXIT_FAILURE
@@ -62,7 +61,8 @@ def _where(config: Path | None) -> str:
     return str(config or SYSTEM_CONFIG)
 
 
-def _models(settings: Settings) -> Iterator[CheckLine]:
+def _models(settings: Settings) -> tuple[CheckLine, int]:
+    """The line, and the exit code that it calls for."""
     from edge_agent.types import CheckLine
     from edge_agent.vision.networks import Networks
     from edge_agent.vision.store import ModelStore
@@ -71,9 +71,8 @@ def _models(settings: Settings) -> Iterator[CheckLine]:
         store = ModelStore(settings.vision.models_dir)
         networks = Networks(settings.vision, store)
     except ModelError as error:
-        yield CheckLine("models", "fail", str(error), "")
-        return
-    yield CheckLine("models", "ok", f"loaded: {networks.describe()}")
+        return CheckLine("models", "fail", str(error), ""), error.exit_code
+    return CheckLine("models", "ok", f"loaded: {networks.describe()}"), 0
 
 
 def _devices(settings: Settings, config: Path | None) -> Iterator[CheckLine]:
@@ -116,7 +115,7 @@ def _password_file(settings: Settings, config: Path | None) -> CheckLine | None:
     from edge_agent.types import CheckLine
 
     path = settings.mqtt.password_file
-    if path is None or not path.exists():
+    if path is None or not os.access(path, os.F_OK):  # unlike Path.exists no error where one may not look
         return None
     unit = installed_unit(config)
     if unit is None or unit.reads(path):
@@ -171,7 +170,7 @@ def _print(lines: list[CheckLine], code: int, as_json: bool) -> None:
     from rich.table import Table
 
     console = whole_console()
-    between = "\n" if console.is_terminal else " "  # in a pipe a line each, with all that belongs to it
+    between = "\n" if sys.stdout.isatty() else " "  # in a pipe a line each, with all that belongs to it
     table = Table(box=None, show_header=False, pad_edge=False)
     table.add_column()
     table.add_column(no_wrap=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
 
@@ -33,8 +34,7 @@ def whole_console() -> Console:
     """A console for tables; in a pipe or a file nothing is cut or wrapped, for there whole names are looked for."""
     from rich.console import Console
 
-    console = Console()
-    return console if console.is_terminal else Console(width=_UNBOUNDED)
+    return Console() if sys.stdout.isatty() else Console(width=_UNBOUNDED)
 
 
 def load_settings(options: argparse.Namespace) -> Settings:

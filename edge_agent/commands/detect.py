@@ -20,9 +20,10 @@ if TYPE_CHECKING:
 
 _IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 _VIDEOS = frozenset(
-    {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpg", ".mjpeg", ".ts", ".mts", ".m2ts", ".mpg", ".mpeg"}
+    {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpg", ".mjpeg", ".m2ts", ".mpg", ".mpeg"}
     | {".3gp", ".wmv", ".flv", ".ogv", ".gif"}
 )
+"""Of a folder's files; .ts and .mts are more often TypeScript."""
 _LARGEST_IMAGE = 200_000_000
 """Bytes; what is larger is not read as a whole to find out whether it is one."""
 

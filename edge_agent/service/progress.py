@@ -29,7 +29,7 @@ class Patience:
 
     def lost(self, *, captured: int, state: str) -> bool:
         """Whether it is at its end; `captured`: new frames since the last call, `state`: the camera room's word."""
-        if captured > 0 or state not in EXCUSED - {"ended"}:
+        if captured > 0 or state not in (EXCUSED | {STUCK}) - {"ended"}:
             self._since = self._clock()
         return 0 < self._seconds <= self._clock() - self._since
 

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-from edge_agent.errors import ModelError, of_the_disk
+from edge_agent.errors import ModelError, is_lasting, of_the_disk
 from edge_agent.vision.manifest import FILE_NAME, Manifest, ModelEntry, ModelFile, Origin, read
 
 _log = logging.getLogger(__name__)
@@ -165,6 +165,9 @@ class ModelStore:
                 trouble = error
             if hashes[-1] == (file.sha256 or file.git_blob_sha1):
                 return path, None, None
+        if trouble is not None and not is_lasting(trouble):
+            word = trouble.strerror or trouble
+            return paths[0], f"{paths[0]}: can't be read ({word}): start again, or change the card or disk", trouble
         problem = f"{paths[0]}: altered or truncated; expected {_pin(file)}, found {hashes[0]}; {mend}"
         return paths[0], problem, trouble
 
@@ -215,8 +218,9 @@ def _umask(mask: int) -> Iterator[None]:
 def _is_file(path: Path) -> bool:
     try:
         return path.is_file()
-    except OSError:  # the service's folder is closed to others
-        return False
+    except OSError as error:
+        # the service's folder is closed to others; a failing disk shall tell so when the file is read
+        return not is_lasting(error)
 
 
 def _pin(file: ModelFile) -> str:

@@ -90,19 +90,24 @@ def test_one_that_cannot_be_read_is_forgotten_with_a_word(
     watch: Subscriber, mqtt_output: Make, tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
     output = mqtt_output(watch._port)
-    for person in range(3):
+    for person in range(5):
         output.handle(make_notice(person))
-    wait_until(lambda: output.stats().committed == 3, "committed")
+    wait_until(lambda: output.stats().committed == 5, "committed")
     output.stop()
     with contextlib.closing(sqlite3.connect(tmp_path / "state" / OUTBOX_FILE)) as db, db:
         body = db.execute("SELECT body FROM open_violation ORDER BY rowid").fetchone()[0]
         beyond = re.sub(rb'"occurred_at":"[^"]*"', b'"occurred_at":"9999-12-31T23:59:59.999Z"', body)
         db.execute("UPDATE open_violation SET body = ? WHERE rowid = 1", (beyond,))
         db.execute("UPDATE open_violation SET body = CAST('{}' AS BLOB), boot_id = 'other' WHERE rowid = 2")
+        early = beyond.replace(b"9999-12-31T23:59:59.999Z", b"0001-01-01T00:00:00.000+05:00")
+        db.execute("UPDATE open_violation SET body = ? WHERE rowid = 3", (early,))
+        db.execute("UPDATE open_violation SET monotonic = 9e999 WHERE rowid = 4")
     output = mqtt_output(watch._port)
-    watch.wait(lambda: [v for v in watch.violations() if v["type"] == "ended" and v["person"] == 2], "the others")
-    assert caplog.text.count("can't be read and is forgotten") == 2
-    assert [v["person"] for v in watch.violations() if v["type"] == "ended"] == [2]
+    output.handle(make_notice(9))  # what is new does not suffer for it
+    watch.wait(lambda: [v for v in watch.violations() if v["type"] == "ended" and v["person"] == 4], "the others")
+    watch.wait(lambda: 9 in [v["person"] for v in watch.violations()], "the new one")
+    assert caplog.text.count("can't be read and is forgotten") == 4
+    assert [v["person"] for v in watch.violations() if v["type"] == "ended"] == [4]
     output.stop()
     with contextlib.closing(sqlite3.connect(tmp_path / "state" / OUTBOX_FILE)) as db:
-        assert db.execute("SELECT count(*) FROM open_violation").fetchone() == (0,)
+        assert db.execute("SELECT count(*) FROM open_violation").fetchone() == (1,), "the new one"

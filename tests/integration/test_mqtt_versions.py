@@ -55,14 +55,36 @@ def test_the_newest_version_is_spoken(versioned: Callable[..., Versioned], mqtt_
     assert broker.asked == [5]
 
 
-@pytest.mark.parametrize("polite", [True, False])
 def test_an_old_broker_is_spoken_to_in_its_own_version(
-    polite: bool, versioned: Callable[..., Versioned], mqtt_output: Make
+    versioned: Callable[..., Versioned], mqtt_output: Make, caplog: pytest.LogCaptureFixture
 ) -> None:
-    broker = versioned(4, polite=polite)
+    broker = versioned(4)
     output = mqtt_output(broker.port, reconnect_min=60, refused_retry=60)  # without a pause, that is
     wait_until(lambda: output.stats().connected, "connected")
     assert (broker.asked, output.stats().failures) == ([5, 4], 0)
+    assert "will not tell of events that it refuses" in caplog.text
+
+
+def test_one_that_gives_no_answer_may_be_starting_up(
+    versioned: Callable[..., Versioned], mqtt_output: Make
+) -> None:
+    broker = versioned(4, polite=False)
+    output = mqtt_output(broker.port, reconnect_min=0.05)
+    wait_until(lambda: output.stats().connected, "connected")
+    assert broker.asked == [5, 5, 4]
+    for peer in broker._peers:
+        peer.close()
+    wait_until(lambda: len(broker.asked) >= 5 and output.stats().connected, "connected again")
+    assert broker.asked[3:] == [5, 4], "it is known by now"
+
+    young = versioned(4, 5)
+    young.known = (4,)
+    young._polite = False
+    other = mqtt_output(young.port, reconnect_min=0.5)
+    wait_until(lambda: young.asked == [5], "asked once, in vain")
+    young.known = (4, 5)
+    wait_until(lambda: other.stats().connected, "connected")
+    assert young.asked == [5, 5]
 
 
 def test_a_real_broker_of_that_kind(mqtt_output: Make) -> None:
@@ -70,7 +92,7 @@ def test_a_real_broker_of_that_kind(mqtt_output: Make) -> None:
     pytest.importorskip("amqtt", reason="needs the demo extra")
     port = _free_port()
     with _amqtt(port):
-        output = mqtt_output(port, reconnect_min=60, refused_retry=60)
+        output = mqtt_output(port, reconnect_min=0.1, connect_timeout=1)
         wait_until(lambda: output.stats().connected, "connected")
         line = probe(MqttSettings(host=LOOPBACK, port=port), DOOR)
         assert line.status == "ok" and "MQTT 3.1.1" in line.text, line

@@ -97,6 +97,10 @@ def test_the_example_survives_a_program_that_reads_older_yaml() -> None:
     assert parse(yaml.safe_dump(yaml.safe_load(example)), "c.yaml") == parse(example, "c.yaml")
     bare = yaml.safe_dump(yaml.safe_load("buzzer: {no_mask: {on: 0.5, off: 0.1}}"))
     assert parse(bare, "c.yaml").buzzer.no_mask == Pattern(on=0.5, off=0.1)
+    with pytest.raises(ConfigError, match=r"line 3: buzzer\.no_mask\.on: .*99"):
+        parse("buzzer:\n  no_mask:\n    true: 99", "c.yaml")
+    with pytest.raises(ConfigError, match="on is given twice"):
+        parse("buzzer:\n  no_mask: {true: 0.1, on: 0.2}", "c.yaml")
 
 
 def test_every_error_is_told_at_once() -> None:

@@ -31,6 +31,9 @@ _LOG = logging.getLogger(__name__)
 STABLE_AFTER = 10.0
 """Seconds a connection must hold before the next pause begins at the shortest again."""
 
+_MUTE = 2
+"""Attempts in a row without an answer after which the broker is taken for one that knows an older MQTT only."""
+
 _SUSPICIOUS = 3
 """Short connections in a row after which another client of the same id is suspected."""
 
@@ -68,8 +71,10 @@ class _End:
     """Whether the next attempt should wait for long."""
     lasted: float = 0.0
     """Seconds it was connected."""
-    other_version: bool = False
-    """Whether the broker may know another version of MQTT: it said so, or gave no answer."""
+    unknown_version: bool = False
+    """Whether the broker said that it does not know this version of MQTT."""
+    mute: bool = False
+    """Whether it gave no answer."""
 
 
 class _Session:
@@ -97,6 +102,8 @@ class Link:
         self._session: _Session | None = None
         self._number = 0
         self._short = 0  # connections in a row that did not last
+        self._mute = 0  # attempts in the newest version, in a row, that were not answered
+        self._old = False  # whether an old broker was told of
         self.failures = 0
         """Attempts since the start that found no broker or were refused, and connections that were lost."""
         self._reason: str | None = "not connected yet"
@@ -183,13 +190,17 @@ class Link:
     def _connect(self) -> _End:
         """Connect in the first version of MQTT that the broker knows, and say how it ended.
 
-        The newest is tried each time: a broker that was only starting up must not be held for an old one, which
-        does not tell of the events that it refuses.
+        The newest is tried each time, and another one only after the broker said that it does not know it, or gave
+        no answer twice: one that was only starting up must not be held for an old one, which does not tell of the
+        events that it refuses.
         """
-        for version in versions(self._settings):
-            end = self._connect_once(version)
-            if not end.other_version or self._stopping.is_set():
+        newest, *older = versions(self._settings)
+        end = self._connect_once(newest)
+        self._mute = self._mute + 1 if end.mute else 0
+        for version in older:
+            if self._stopping.is_set() or not (end.unknown_version or self._mute >= _MUTE):
                 break
+            end = self._connect_once(version)
         return end
 
     def _connect_once(self, version: str) -> _End:
@@ -220,17 +231,20 @@ class Link:
         """Wait for the broker's answer and then for the end of the connection."""
         settings, client = self._settings, session.client
         if not session.answered.wait(settings.connect_timeout):
-            return _End(str(explain_error(TimeoutError(), settings)), other_version=True)
+            return _End(str(explain_error(TimeoutError(), settings)), mute=True)
         if session.refusal is not None:
             return _End(
                 str(explain_refusal(session.refusal)),
                 slow=is_lasting(session.refusal),
-                other_version=is_unknown_version(session.refusal),
+                unknown_version=is_unknown_version(session.refusal),
             )
         if not session.up:
-            return _End(str(explain_error(ConnectionResetError(), settings)), other_version=True)
+            return _End(str(explain_error(ConnectionResetError(), settings)), mute=True)
         began = time.monotonic()
         _LOG.info("MQTT %s: connected to %s:%d", version, settings.host, settings.port)
+        if version != versions(settings)[0] and not self._old:
+            self._old = True
+            _LOG.warning("the broker knows no MQTT 5, and will not tell of events that it refuses: they are lost")
         session.closed.wait()
         lasted = time.monotonic() - began
         if lasted >= STABLE_AFTER:

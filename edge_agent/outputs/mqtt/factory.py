@@ -148,7 +148,7 @@ _REFUSALS = {
         f"check mqtt.username, the user's rights and the password {_WHERE}",
     ),
     _UNKNOWN_VERSION: Trouble(
-        "the broker does not speak this version of MQTT", "set mqtt.protocol to the other one of 3.1.1 and 5"
+        "the broker does not speak this version of MQTT", "set mqtt.protocol to another one of auto, 5 and 3.1.1"
     ),
     "Client identifier not valid": Trouble("the broker does not accept the client id", "set mqtt.client_id"),
     "Banned": Trouble("the broker has banned this client", "ask whoever runs it"),

@@ -62,6 +62,7 @@ class Outbox:
         self._retry_at = 0.0
         self._trouble: str | None = None
         self._note: str | None = None
+        self._unreadable = 0
         self._wrecks = Wrecks(path)
         self.dropped = 0
         """Events given up since the file was created: for the cap, or as nobody could read them."""
@@ -91,7 +92,8 @@ class Outbox:
     @property
     def alarm(self) -> str | None:
         """What is wrong; None: nothing. That the file or an event had been damaged is told until the next start."""
-        return "; ".join(text for text in (self._trouble, self._note) if text) or None
+        lost = f"events that could not be read and were given up: {self._unreadable}" if self._unreadable else None
+        return "; ".join(text for text in (self._trouble, self._note, lost) if text) or None
 
     @property
     def left_open(self) -> list[OpenViolation]:
@@ -156,7 +158,7 @@ class Outbox:
         """Give up an event of which no message can be made; it is counted, and an alarm until the next start."""
         if seq in self._backlog:
             self._drop([seq], full=False)
-            self._note = f"event {seq} could not be read and was given up"
+            self._unreadable += 1
             self._sync()
 
     def tend(self) -> None:

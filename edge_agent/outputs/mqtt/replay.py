@@ -16,7 +16,8 @@ def compose(entry: Entry, *, replayed: bool, clock: Clock) -> ViolationPayload:
     since and the boot is still the same: the monotonic clock tells how long ago it was.
 
     Raises:
-        pydantic.ValidationError: the stored body is no violation.
+        ValueError: the stored body is no violation.
+        OverflowError: its times are beyond all calendars.
     """
     facts = ViolationFacts.stored(entry.body)
     occurred_at, ended_at, synced = facts.occurred_at, facts.ended_at, entry.clock_synced
@@ -45,7 +46,7 @@ def late_end(left: OpenViolation, clock: Clock) -> Draft:
     times as they are.
 
     Raises:
-        pydantic.ValidationError: the stored body is no violation.
+        ValueError: the stored body is no violation.
         OverflowError: its times are beyond all calendars.
     """
     facts = ViolationFacts.stored(left.body)

@@ -6,8 +6,6 @@ import logging
 import math
 from collections.abc import Callable
 
-from pydantic import ValidationError
-
 from edge_agent.outputs.mqtt.clock import Clock
 from edge_agent.outputs.mqtt.messages import Entry
 from edge_agent.outputs.mqtt.outbox import Outbox
@@ -176,7 +174,7 @@ class Sender:
         else:
             try:
                 body = compose(entry, replayed=replayed, clock=self._clock).to_json()
-            except ValidationError as error:
+            except (ValueError, OverflowError) as error:  # pydantic's are ValueErrors
                 _LOG.error("event %d in the outbox can't be read and is dropped: %s", entry.seq, error)
                 self._outbox.drop_unreadable(entry.seq)
                 return 0.0

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 from pydantic import ValidationError
@@ -102,6 +103,11 @@ class Worker:
         """The latest status; the caller wakes the worker through the inbox."""
         self._status = status
 
+    @property
+    def untold(self) -> StatusPayload | None:
+        """The latest status, if the broker was not told it yet in this connection."""
+        return self._status if self._retell_at is not None or self._status is not self._told else None
+
     def stop(self, flush_until: float, end_at: float) -> None:
         """Have the worker stop sending once all is delivered, or at `flush_until`, and end by `end_at`.
 
@@ -165,11 +171,8 @@ class Worker:
                     wait = min(wait, 0.05)
             self._say_offline(outbox, sender)
         finally:
-            try:
-                # What was handed over while the goodbye was said.
-                self._take_in(outbox, sender, _of_events(self._inbox.take(0.001)))
-            finally:
-                outbox.close()
+            self._take_in_at_the_end(outbox, sender, self._inbox.take(0.001))  # handed over during the goodbye
+            outbox.close()
 
     def _open(self) -> Outbox | None:
         """The outbox, however often it takes; None if the end comes before."""
@@ -201,31 +204,38 @@ class Worker:
                 sender.acknowledged(acks)
                 acks.clear()
 
-        try:
-            self._end_what_was_left_open(outbox, sender)
-            for item in news:
-                if isinstance(item, Notice):
-                    drafts += self._drafts(item)
-                elif isinstance(item, Ack):
-                    if item.session == self._session:
-                        acks.append((item.mid, item.refusal))
-                elif isinstance(item, Up):
-                    settle()  # what was recorded before the connection counts as replayed, what comes after as live
-                    self._session = item.session
-                    try:
-                        self._introduce()
-                    finally:
-                        sender.connected()  # whatever the introduction chokes on, events go out
-                elif isinstance(item, Down):
-                    settle()
-                    if item.session == self._session:
-                        sender.disconnected()
-                elif isinstance(item, Incoming):
-                    self._receive(item)
-                elif isinstance(item, SwitchChanged):
-                    self._publish_switch(item.name)
-        finally:
-            settle()  # whatever went wrong with the others, no event is lost
+        def take(item: News) -> None:
+            if isinstance(item, Notice):
+                drafts.extend(self._drafts(item))
+            elif isinstance(item, Ack):
+                if item.session == self._session:
+                    acks.append((item.mid, item.refusal))
+            elif isinstance(item, Up):
+                settle()  # what was recorded before the connection counts as replayed, what comes after as live
+                self._session = item.session
+                try:
+                    self._introduce()
+                finally:
+                    sender.connected()  # whatever the introduction chokes on, events go out
+            elif isinstance(item, Down):
+                settle()
+                if item.session == self._session:
+                    sender.disconnected()
+            elif isinstance(item, Incoming):
+                self._receive(item)
+            elif isinstance(item, SwitchChanged):
+                self._publish_switch(item.name)
+
+        fault: Exception | None = None
+        steps: list[Callable[[], None]] = [partial(self._end_what_was_left_open, outbox, sender)]
+        steps += [partial(take, item) for item in news]
+        for step in (*steps, settle):
+            try:
+                step()
+            except Exception as error:  # whatever goes wrong with one, none of the others is lost
+                fault = fault or error
+        if fault is not None:
+            raise fault
         due = self._retell_at is not None and self._clock.monotonic() >= self._retell_at
         if due or self._status is not self._told:
             self._publish_status()
@@ -237,7 +247,7 @@ class Worker:
         for left in outbox.left_open:
             try:
                 drafts.append(late_end(left, self._clock))
-            except (ValidationError, OverflowError) as error:
+            except (ValueError, OverflowError) as error:  # pydantic's are ValueErrors
                 _LOG.error("the open violation %s can't be read and is forgotten: %s", left.event_id, error)
                 outbox.forget_violation(left.event_id)
         if drafts:
@@ -317,17 +327,18 @@ class Worker:
 
     def _say_offline(self, outbox: Outbox, sender: Sender) -> None:
         """Publish `offline` and wait a little for the broker to take it: the goodbye to come voids the will."""
-        if self._status is not self._told:
+        if self.untold is not None:
             self._publish_status()
         mid = self._link.publish(self._topics.availability, OFFLINE, retain=True)
         while mid is not None and self._link.connected and time.monotonic() < self._end_at:
             news = self._inbox.take(0.02)
-            taken = any(isinstance(item, Ack) and item.mid == mid for item in news)
-            self._take_in(outbox, sender, _of_events(news))
-            if taken:
+            self._take_in_at_the_end(outbox, sender, news)
+            if any(isinstance(item, Ack) and item.mid == mid for item in news):
                 return
 
-
-def _of_events(news: list[News]) -> list[News]:
-    """What must not be lost: events, and the broker's word for those it has taken."""
-    return [item for item in news if isinstance(item, (Notice, Ack))]
+    def _take_in_at_the_end(self, outbox: Outbox, sender: Sender, news: list[News]) -> None:
+        """See to what must not be lost: events, and the broker's word for those it has taken."""
+        try:
+            self._take_in(outbox, sender, [item for item in news if isinstance(item, (Notice, Ack))])
+        except Exception:  # the goodbye is said, and the file closed, whatever happens
+            _LOG.exception("MQTT worker")

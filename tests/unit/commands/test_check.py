@@ -247,3 +247,20 @@ def test_a_file_where_the_state_should_be_is_a_failure(
     (tmp_path / "file").touch()
     line = checked("disk", tmp_path, capsys, service={"state_dir": str(tmp_path / "file")})
     assert (line["status"], line["hint"]) == ("fail", "correct service.state_dir")
+
+
+def test_a_password_file_where_one_may_not_look_is_the_brokers_line(
+    unit: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    unit()
+
+    exists = Path.exists
+
+    def closed(path: Path) -> bool:  # root may look anywhere
+        if path.is_relative_to(tmp_path / "none"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return exists(path)
+
+    monkeypatch.setattr(Path, "exists", closed)
+    mqtt = {"host": "127.0.0.1", "port": 1, "username": "door", "password_file": str(tmp_path / "none" / "file")}
+    assert "password_file" in checked("broker", tmp_path, capsys, mqtt=mqtt)["text"]

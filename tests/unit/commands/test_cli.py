@@ -165,6 +165,14 @@ def test_a_long_name_is_whole_in_a_pipe(tmp_path: Path, capsys: pytest.CaptureFi
     assert f"{config}, line 2: camera.fps" in line and "check again" in line
 
 
+def test_a_pipe_that_takes_colours_is_a_pipe() -> None:
+    done = subprocess.run(
+        [sys.executable, "-m", "edge_agent", "models", "list"],
+        env={**os.environ, "FORCE_COLOR": "1", "COLUMNS": "60"}, capture_output=True, text=True, timeout=60,
+    )  # fmt: skip
+    assert "mask_detector.tflite" in done.stdout
+
+
 @pytest.mark.parametrize("encoding", ["ascii", "latin-1"])
 def test_a_terminal_that_knows_few_signs_is_no_traceback(encoding: str) -> None:
     environment = {**os.environ, "PYTHONIOENCODING": encoding}
@@ -209,4 +217,5 @@ def test_a_disk_that_fails_is_no_wrong_configuration(tmp_path: Path, capsys: pyt
         (models / name).symlink_to(failing)
         assert main(["run", "-c", str(config)]) == 1
         assert f"{name}: " in capsys.readouterr().err
+        assert main(["check", "-c", str(config)]) == 1
     assert main(["run", "-c", str(tmp_path / "none.yaml")]) == 78

@@ -225,7 +225,16 @@ def test_what_is_no_event_is_counted_and_an_alarm(tmp_path: Path, caplog: pytest
     assert "can't be read" in caplog.text and "its cap" not in caplog.text
     assert len(bench.wire.sent) == 1
     assert (bench.outbox.depth, bench.outbox.dropped) == (1, 1)
-    assert "event 1 could not be read" in (bench.outbox.alarm or "")
+    assert "could not be read and were given up: 1" in (bench.outbox.alarm or "")
+
+
+def test_times_beyond_all_calendars_do_not_hold_up_the_others(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    bench.outbox.append([Draft(ViolationFacts.from_violation(make_notice(1).violation).to_json(), 1e300, False)])
+    bench.append(False)
+    bench.sender.connected()
+    bench.sender.pump()
+    assert (len(bench.wire.sent), bench.outbox.dropped) == (1, 1)
 
 
 def test_an_event_of_a_later_version_goes_out_after_a_rollback(tmp_path: Path) -> None:

@@ -146,9 +146,9 @@ def test_what_is_missing_is_said_once_before_the_watchdog_bites(
 def test_patience_ends_with_a_camera_that_gives_nothing() -> None:
     clock = Clock()
     patience = Patience(60.0, clock=clock)
-    for state in ("opening", "lost", "frozen", "lost"):
+    for state in ("opening", "lost", "frozen", "stuck", "lost"):
         assert not patience.lost(captured=0, state=state)
-        clock.now += 14.9
+        clock.now += 11.9
     clock.now += 1
     assert patience.lost(captured=0, state="lost")
 

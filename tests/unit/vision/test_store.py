@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import os
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 import pytest
 import yaml
 
-from edge_agent.errors import EXIT_CONFIG, ModelError
+from edge_agent.errors import EXIT_CONFIG, EXIT_FAILURE, ModelError
 from edge_agent.vision.faces import res10
 from edge_agent.vision.store import ModelStore, bundled_directory
 
@@ -232,3 +233,17 @@ def test_every_model_has_a_card_and_says_what_it_is_fed() -> None:
     fed = manifest.get("res10").input
     assert fed is not None
     assert (fed.width, fed.height, fed.mean) == (res10.SIDE, res10.SIDE, res10.MEAN)
+
+
+def test_a_disk_that_fails_is_no_missing_file(directory: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (directory / "b.bin").write_bytes(CONTENT)
+
+    def fails(path: Path, *_: object, **__: object) -> os.stat_result:
+        raise OSError(errno.EIO, "Input/output error", str(path))
+
+    store = ModelStore(directory)
+    monkeypatch.setattr(Path, "stat", fails)
+    monkeypatch.setattr(Path, "open", fails)
+    with pytest.raises(ModelError, match=r"b\.bin: can't be read \(Input/output error\): start again") as raised:
+        store.paths("bundled")
+    assert raised.value.exit_code == EXIT_FAILURE
