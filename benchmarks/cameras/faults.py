@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import signal
@@ -214,8 +215,9 @@ def children(program: str) -> list[int]:
     found = []
     for listing in Path("/proc/self/task").glob("*/children"):
         for pid in listing.read_text().split():
-            if program.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
-                found.append(int(pid))
+            with contextlib.suppress(FileNotFoundError):  # it has ended meanwhile
+                if program.encode() in Path(f"/proc/{pid}/cmdline").read_bytes():
+                    found.append(int(pid))
     return found
 
 

@@ -63,7 +63,8 @@ def test_reopening_leaks_neither_threads_nor_descriptors() -> None:
         for _ in range(8):
             cycle()
         gc.collect()
-        assert all(now <= then + 1 for now, then in zip(leftovers(), before, strict=True)), (before, leftovers())
+        # a connection of the latest cycle may still be going
+        wait_until(lambda: all(now <= then + 1 for now, then in zip(leftovers(), before, strict=True)), 30)
         assert thread.stats().reopened >= 11
     finally:
         stopped = thread.stop(10)

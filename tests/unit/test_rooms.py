@@ -34,7 +34,7 @@ MAY_IMPORT: dict[str, set[str]] = {
     "detection": EVERYBODY | {"chain", "annotate", "photos", "vision"},
     "agent": EVERYBODY | ROOMS | {"board", "chain", "vision_worker", "status"},
     "bench": EVERYBODY | {"agent", "board", "camera", "chain", "outputs"},
-    "commands": EVERYBODY | ROOMS | {"agent", "bench", "chain", "config_file", "demo", "detection"},
+    "commands": EVERYBODY | ROOMS | {"agent", "bench", "chain", "config_file", "demo", "detection", "photos"},
     "cli": {"commands", "errors"},
 }
 #: The package itself, `python -m edge_agent`, and what is no code.
