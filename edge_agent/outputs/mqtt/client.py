@@ -31,8 +31,8 @@ _LOG = logging.getLogger(__name__)
 STABLE_AFTER = 10.0
 """Seconds a connection must hold before the next pause begins at the shortest again."""
 
-_MUTE = 2
-"""Attempts in a row without an answer after which the broker is taken for one that knows an older MQTT only."""
+_HUNG_UP = 2
+"""Attempts in a row at which it hung up, after which a broker is taken for one that knows an older MQTT only."""
 
 _SUSPICIOUS = 3
 """Short connections in a row after which another client of the same id is suspected."""
@@ -72,9 +72,9 @@ class _End:
     lasted: float = 0.0
     """Seconds it was connected."""
     unknown_version: bool = False
-    """Whether the broker said that it does not know this version of MQTT."""
-    mute: bool = False
-    """Whether it gave no answer."""
+    """Whether the broker said that it does not know this version of MQTT, or was lost for an answer."""
+    hung_up: bool = False
+    """Whether it ended the connection without an answer."""
 
 
 class _Session:
@@ -102,7 +102,7 @@ class Link:
         self._session: _Session | None = None
         self._number = 0
         self._short = 0  # connections in a row that did not last
-        self._mute = 0  # attempts in the newest version, in a row, that were not answered
+        self._hung_up = 0  # attempts in the newest version, in a row, at which the broker hung up
         self._old = False  # whether an old broker was told of
         self.failures = 0
         """Attempts since the start that found no broker or were refused, and connections that were lost."""
@@ -190,15 +190,15 @@ class Link:
     def _connect(self) -> _End:
         """Connect in the first version of MQTT that the broker knows, and say how it ended.
 
-        The newest is tried each time, and another one only after the broker said that it does not know it, or gave
-        no answer twice: one that was only starting up must not be held for an old one, which does not tell of the
-        events that it refuses.
+        The newest is tried each time, and another one only if the broker said that it does not know it, took the
+        time for an answer without giving one, or hung up twice: one that was only starting up must not be held for
+        an old one, which does not tell of the events that it refuses.
         """
         newest, *older = versions(self._settings)
         end = self._connect_once(newest)
-        self._mute = self._mute + 1 if end.mute else 0
+        self._hung_up = self._hung_up + 1 if end.hung_up else 0
         for version in older:
-            if self._stopping.is_set() or not (end.unknown_version or self._mute >= _MUTE):
+            if self._stopping.is_set() or not (end.unknown_version or self._hung_up >= _HUNG_UP):
                 break
             end = self._connect_once(version)
         return end
@@ -231,7 +231,7 @@ class Link:
         """Wait for the broker's answer and then for the end of the connection."""
         settings, client = self._settings, session.client
         if not session.answered.wait(settings.connect_timeout):
-            return _End(str(explain_error(TimeoutError(), settings)), mute=True)
+            return _End(str(explain_error(TimeoutError(), settings)), unknown_version=True)
         if session.refusal is not None:
             return _End(
                 str(explain_refusal(session.refusal)),
@@ -239,7 +239,7 @@ class Link:
                 unknown_version=is_unknown_version(session.refusal),
             )
         if not session.up:
-            return _End(str(explain_error(ConnectionResetError(), settings)), mute=True)
+            return _End(str(explain_error(ConnectionResetError(), settings)), hung_up=True)
         began = time.monotonic()
         _LOG.info("MQTT %s: connected to %s:%d", version, settings.host, settings.port)
         if version != versions(settings)[0] and not self._old:
