@@ -15,16 +15,16 @@ from pydantic import ValidationError
 from edge_agent.config import DeviceSettings, MqttSettings
 from edge_agent.outputs.mqtt.client import Link
 from edge_agent.outputs.mqtt.clock import Clock
-from edge_agent.outputs.mqtt.commands import Commands, state_text
-from edge_agent.outputs.mqtt.discovery import discovery_message
+from edge_agent.outputs.mqtt.commands import Commands
 from edge_agent.outputs.mqtt.inbox import Ack, Down, Inbox, Incoming, News, Notice, SwitchChanged, Up
 from edge_agent.outputs.mqtt.messages import Draft
 from edge_agent.outputs.mqtt.outbox import Outbox
-from edge_agent.outputs.mqtt.payloads import OFFLINE, ONLINE, StatusPayload, ViolationFacts
+from edge_agent.outputs.mqtt.payloads import StatusPayload, ViolationFacts
+from edge_agent.outputs.mqtt.presence import Presence
 from edge_agent.outputs.mqtt.replay import late_end
 from edge_agent.outputs.mqtt.sender import Sender
 from edge_agent.outputs.mqtt.topics import Topics
-from edge_agent.outputs.switches import NAMES, Switches
+from edge_agent.outputs.switches import Switches
 from edge_agent.types import Violation, ViolationType
 
 _LOG = logging.getLogger(__name__)
@@ -36,9 +36,6 @@ TEND_EVERY = 2.0
 
 REOPEN_AFTER = 5.0
 """Seconds after which an outbox that could not even be made is tried again."""
-
-STATUS_AFTER = 1.0
-"""Seconds that a new connection waits for a status that knows of it, before it tells the one from before."""
 
 _MOST_OPEN = 1000
 
@@ -73,20 +70,18 @@ class Worker:
         clock: Clock,
     ) -> None:
         self._settings = settings
-        self._device = device
         self._path = state_dir / OUTBOX_FILE
-        self._switches = switches
         self._snapshots = snapshots
         self._inbox = inbox
         self._link = link
         self._topics = topics
         self._clock = clock
-        self._commands = Commands(
-            topics, switches, on_buzzer_test=on_buzzer_test, publish_state=self._publish_switch
+        self._presence = Presence(
+            settings, device, topics=topics, switches=switches, snapshots=snapshots, link=link, clock=clock
         )
-        self._status: StatusPayload | None = None
-        self._told: StatusPayload | None = None
-        self._retell_at: float | None = None
+        self._commands = Commands(
+            topics, switches, on_buzzer_test=on_buzzer_test, publish_state=self._presence.switch
+        )
         self._stopping = threading.Event()
         self._stop_at: float | None = None
         self._end_at = 0.0
@@ -101,12 +96,12 @@ class Worker:
 
     def status(self, status: StatusPayload) -> None:
         """The latest status; the caller wakes the worker through the inbox."""
-        self._status = status
+        self._presence.status = status
 
     @property
     def untold(self) -> StatusPayload | None:
         """The latest status, if the broker was not told it yet in this connection."""
-        return self._status if self._retell_at is not None or self._status is not self._told else None
+        return self._presence.untold
 
     def stop(self, flush_until: float, end_at: float) -> None:
         """Have the worker stop sending once all is delivered, or at `flush_until`, and end by `end_at`.
@@ -148,9 +143,7 @@ class Worker:
                     heard_until = looked_at
                 try:
                     self._take_in(outbox, sender, news)
-                    wait = sender.pump(heard_until)
-                    if self._retell_at is not None:
-                        wait = min(wait, max(0.0, self._retell_at - self._clock.monotonic()))
+                    wait = min(sender.pump(heard_until), self._presence.wait)
                 except Exception as error:  # a fault here must not end the reports of all that is to come
                     _LOG.exception("MQTT worker")
                     self._fault = f"a fault in the MQTT worker: {error!r}"
@@ -214,7 +207,7 @@ class Worker:
                 settle()  # what was recorded before the connection counts as replayed, what comes after as live
                 self._session = item.session
                 try:
-                    self._introduce()
+                    self._presence.introduce()
                 finally:
                     sender.connected()  # whatever the introduction chokes on, events go out
             elif isinstance(item, Down):
@@ -224,7 +217,7 @@ class Worker:
             elif isinstance(item, Incoming):
                 self._receive(item)
             elif isinstance(item, SwitchChanged):
-                self._publish_switch(item.name)
+                self._presence.switch(item.name)
 
         fault: Exception | None = None
         steps: list[Callable[[], None]] = [partial(self._end_what_was_left_open, outbox, sender)]
@@ -236,9 +229,7 @@ class Worker:
                 fault = fault or error
         if fault is not None:
             raise fault
-        due = self._retell_at is not None and self._clock.monotonic() >= self._retell_at
-        if due or self._status is not self._told:
-            self._publish_status()
+        self._presence.tell()
         outbox.tend()
 
     def _end_what_was_left_open(self, outbox: Outbox, sender: Sender) -> None:
@@ -285,51 +276,17 @@ class Worker:
             return clock_synced
         return self._start_synced.pop(violation.event_id, True) and clock_synced
 
-    def _introduce(self) -> None:
-        """What a broker is told at each connect, and Home Assistant when it starts."""
-        subscriptions = self._topics.commands()
-        if self._settings.discovery.enabled:
-            subscriptions += (self._topics.home_assistant_status,)
-        self._link.subscribe(subscriptions)
-        self._describe()
-        # The status from before says that there is no connection; the next one comes within a moment.
-        self._told = self._status
-        self._retell_at = self._clock.monotonic() + STATUS_AFTER
-
-    def _describe(self) -> None:
-        if self._settings.discovery.enabled:
-            message = discovery_message(
-                self._topics, self._device, snapshots=self._snapshots, ranges=self._switches.ranges
-            )
-            self._link.publish(self._topics.discovery, message, retain=True)
-        self._link.publish(self._topics.availability, ONLINE, retain=True)
-        for name in NAMES:
-            self._publish_switch(name)
-
     def _receive(self, item: Incoming) -> None:
         if self._commands.handle(item.topic, item.payload, retained=item.retained):
             return
         # a retained birth message is an old one: Home Assistant reads what is retained by itself
         if item.topic == self._topics.home_assistant_status and item.payload == b"online" and not item.retained:
             _LOG.info("Home Assistant has started: the device is described again")
-            self._describe()
-            self._publish_status()
-
-    def _publish_switch(self, name: str) -> None:
-        text = state_text(name, self._switches.get())
-        self._link.publish(self._topics.switch_state(name), text, retain=True)
-
-    def _publish_status(self) -> None:
-        status = self._status
-        if status is not None:
-            self._link.publish(self._topics.status, status.to_json(), retain=True)
-        self._told, self._retell_at = status, None
+            self._presence.describe()
 
     def _say_offline(self, outbox: Outbox, sender: Sender) -> None:
-        """Publish `offline` and wait a little for the broker to take it: the goodbye to come voids the will."""
-        if self.untold is not None:
-            self._publish_status()
-        mid = self._link.publish(self._topics.availability, OFFLINE, retain=True)
+        """Say `offline` and wait a little for the broker to take it: the goodbye to come voids the will."""
+        mid = self._presence.leave()
         while mid is not None and self._link.connected and time.monotonic() < self._end_at:
             news = self._inbox.take(0.02)
             self._take_in_at_the_end(outbox, sender, news)
