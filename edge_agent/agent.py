@@ -190,11 +190,12 @@ class Agent:
         camera = self._camera.stats()
         # The time of a film at full speed is its own: it tells nothing of how old a frame is.
         newest = camera.last_frame_at if self._live else None
-        self._statistics.frames_captured(camera.captured - self._captured, captured_at=newest)
+        captured = camera.captured - self._captured
+        self._statistics.frames_captured(captured, captured_at=newest)
         dropped = self._slot.dropped  # asked once: the camera drops meanwhile
         self._statistics.frames_dropped(dropped - self._dropped)
-        self._watchdog.captured(camera.captured - self._captured)
-        self._hopeless = self._patience.lost(captured=camera.captured - self._captured, state=camera.state)
+        self._watchdog.captured(captured)
+        self._hopeless = self._patience.lost(captured=captured, state=camera.state)
         self._captured, self._dropped = camera.captured, dropped
         self._watchdog.camera_state(camera.state)
         self._watchdog.tick()

@@ -10,7 +10,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from edge_agent.commands.common import SYSTEM_CONFIG, Commands, add_config_option, load_settings, whole_console
+from edge_agent.commands.common import (
+    SYSTEM_CONFIG,
+    Commands,
+    add_config_option,
+    chosen_config,
+    load_settings,
+    whole_console,
+)
 from edge_agent.errors import EXIT_FAILURE, ConfigError, ModelError
 
 if TYPE_CHECKING:
@@ -41,7 +48,8 @@ def run(options: argparse.Namespace) -> int:
     code = 0
     try:
         settings = load_settings(options)
-        lines.append(CheckLine("configuration", "ok", f"{_where(options.config)} is valid"))
+        where = chosen_config(options) or f"there is no {SYSTEM_CONFIG}: what the program comes with"
+        lines.append(CheckLine("configuration", "ok", f"{where} is valid"))
     except ConfigError as error:
         lines.append(CheckLine("configuration", "fail", str(error), "correct it, then check again"))
         code = error.exit_code
@@ -53,12 +61,6 @@ def run(options: argparse.Namespace) -> int:
         code = EXIT_FAILURE
     _print(lines, code, options.json)
     return code
-
-
-def _where(config: Path | None) -> str:
-    if config is None and not SYSTEM_CONFIG.is_file():
-        return f"there is no {SYSTEM_CONFIG}: what the program comes with"
-    return str(config or SYSTEM_CONFIG)
 
 
 def _models(settings: Settings) -> tuple[CheckLine, int]:

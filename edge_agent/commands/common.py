@@ -37,6 +37,12 @@ def whole_console() -> Console:
     return Console() if sys.stdout.isatty() else Console(width=_UNBOUNDED)
 
 
+def chosen_config(options: argparse.Namespace) -> Path | None:
+    """The file of `-c FILE`, or the system's; None: neither is there."""
+    given: Path | None = options.config
+    return given or (SYSTEM_CONFIG if SYSTEM_CONFIG.is_file() else None)
+
+
 def load_settings(options: argparse.Namespace) -> Settings:
     """The settings of `-c FILE`, of the system's file, or the defaults; sets the log level they ask for.
 
@@ -45,9 +51,7 @@ def load_settings(options: argparse.Namespace) -> Settings:
     from edge_agent.config import Settings
     from edge_agent.config_file import load
 
-    path: Path | None = options.config
-    if path is None and SYSTEM_CONFIG.is_file():
-        path = SYSTEM_CONFIG
+    path = chosen_config(options)
     settings = load(path) if path else Settings()
     if options.log_level is None and path is not None:
         logging.getLogger().setLevel(settings.logging.level.upper())

@@ -25,9 +25,9 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
 def run(options: argparse.Namespace) -> int:
     from edge_agent.config import Settings
     from edge_agent.errors import InputError
-    from edge_agent.outputs.mqtt.payloads import schemas
+    from edge_agent.outputs.mqtt.payloads import DIALECT, schemas
 
-    configuration = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Settings.model_json_schema()}
+    configuration = {"$schema": DIALECT, **Settings.model_json_schema()}
     payloads = schemas()
     known = {"configuration": configuration, **payloads}
     if options.name is not None and options.name not in known:

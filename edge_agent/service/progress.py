@@ -11,7 +11,8 @@ from edge_agent.service.notify import Notifier
 
 logger = logging.getLogger(__name__)
 
-EXCUSED = frozenset({"opening", "lost", "frozen", "ended"})
+_NO_PICTURE = frozenset({"opening", "lost", "frozen"})
+EXCUSED = _NO_PICTURE | {"ended"}
 """Camera states in which no new frame is expected: the camera room works on it, or the file is over."""
 
 STUCK = "stuck"
@@ -29,7 +30,7 @@ class Patience:
 
     def lost(self, *, captured: int, state: str) -> bool:
         """Whether it is at its end; `captured`: new frames since the last call, `state`: the camera room's word."""
-        if captured > 0 or state not in (EXCUSED | {STUCK}) - {"ended"}:
+        if captured > 0 or state not in _NO_PICTURE | {STUCK}:
             self._since = self._clock()
         return 0 < self._seconds <= self._clock() - self._since
 

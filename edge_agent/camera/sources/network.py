@@ -24,7 +24,6 @@ _HOST = re.compile(r"(?:\[[0-9A-Za-z:.%]+\]|[\w.-]+)(?::[0-9]*)?")
 _UNREADABLE = "the address can't be read; write special characters of the password as %XX and correct camera.source"
 
 
-
 class NetworkCamera:
     """A stream at an address; opening and reading have deadlines inside FFmpeg.
 

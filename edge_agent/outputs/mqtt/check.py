@@ -111,18 +111,16 @@ def _talk(settings: MqttSettings, device: DeviceSettings, version: str | None = 
     Raises:
         BrokerError: no connection; its text says why and what to do.
     """
-    left = [version] if version else list(versions(settings))
-    while True:
-        version = left.pop(0)
+    asked = (version,) if version else versions(settings)
+    for spoken in asked:
         try:
-            client = _connected(settings, device, version)
-        except BrokerError as error:
-            if not left or not error.other_version:
-                raise
-        else:
+            client = _connected(settings, device, spoken)
             break
+        except BrokerError as error:
+            if spoken == asked[-1] or not error.other_version:
+                raise
     try:
-        yield _Talk(client, version, settings.connect_timeout)
+        yield _Talk(client, spoken, settings.connect_timeout)
     finally:
         client.disconnect()
         # the loop's thread is a daemon and ends with the connection; a dead network must not hold the command

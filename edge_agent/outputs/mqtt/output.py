@@ -72,7 +72,6 @@ class MqttOutput:
         self._inbox = Inbox()
         self._ear = _Ear(self._inbox)
         topics = Topics(device.id, settings.discovery.prefix)
-        self._topics = topics
         self._link = Link(settings, client_id(settings, device.id), Will(topics.availability, OFFLINE), self._ear)
         self._worker = Worker(
             settings,
@@ -128,9 +127,7 @@ class MqttOutput:
         done = self._worker.join(max(0.0, deadline - farewell / 4 - time.monotonic()))
         if not done:
             # The worker did not come to it, and the goodbye voids the will: the device would be online for ever.
-            if (status := self._worker.untold) is not None:
-                self._link.publish(self._topics.status, status.to_json(), retain=True)
-            self._link.publish(self._topics.availability, OFFLINE, retain=True)
+            self._worker.presence.leave()
         self._link.stop(max(0.1, deadline - time.monotonic()))
         if not done and not self._worker.join(disk_timeout):
             _LOG.error("the outbox's disk hangs: the latest events may not be on it")

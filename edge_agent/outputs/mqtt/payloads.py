@@ -226,7 +226,8 @@ _TEXTS: dict[str, tuple[Any, str]] = {
 }
 
 
-_DIALECT = "https://json-schema.org/draft/2020-12/schema"
+DIALECT = "https://json-schema.org/draft/2020-12/schema"
+"""Of JSON Schema."""
 
 
 def schemas() -> dict[str, dict[str, Any]]:
@@ -241,10 +242,7 @@ def schemas() -> dict[str, dict[str, Any]]:
     found["discovery"] = discovery_schema()
     for name, (kind, description) in _TEXTS.items():
         found[name] = {**TypeAdapter(kind).json_schema(), "description": description}
-    return {
-        name: {"$schema": _DIALECT, **schema}
-        for name, schema in found.items()
-    }
+    return {name: {"$schema": DIALECT, **schema} for name, schema in found.items()}
 
 
 def _in_one(schema: dict[str, Any]) -> dict[str, Any]:

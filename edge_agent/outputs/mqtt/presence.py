@@ -16,7 +16,9 @@ STATUS_AFTER = 1.0
 
 
 class Presence:
-    """Publishes it; without a connection that does nothing. Used by the worker's thread, but for `status`."""
+    """Publishes it; without a connection that does nothing. Used by the worker's thread alone, but for `status`,
+    and `leave` if that thread hangs.
+    """
 
     def __init__(
         self,
@@ -40,11 +42,6 @@ class Presence:
         """The latest one; may be set by any thread."""
         self._told: StatusPayload | None = None
         self._retell_at: float | None = None
-
-    @property
-    def untold(self) -> StatusPayload | None:
-        """The latest status, if the broker was not told it yet in this connection."""
-        return self.status if self._retell_at is not None or self.status is not self._told else None
 
     @property
     def wait(self) -> float:
@@ -79,7 +76,7 @@ class Presence:
 
     def leave(self) -> int | None:
         """The last status and `offline`; the number of the latter's publication, None if there is no connection."""
-        if self.untold is not None:
+        if self._retell_at is not None or self.status is not self._told:
             self._tell_status()
         return self._link.publish(self._topics.availability, OFFLINE, retain=True)
 

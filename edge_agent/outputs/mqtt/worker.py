@@ -76,11 +76,11 @@ class Worker:
         self._link = link
         self._topics = topics
         self._clock = clock
-        self._presence = Presence(
+        self.presence = Presence(
             settings, device, topics=topics, switches=switches, snapshots=snapshots, link=link, clock=clock
         )
         self._commands = Commands(
-            topics, switches, on_buzzer_test=on_buzzer_test, publish_state=self._presence.switch
+            topics, switches, on_buzzer_test=on_buzzer_test, publish_state=self.presence.switch
         )
         self._stopping = threading.Event()
         self._stop_at: float | None = None
@@ -96,12 +96,7 @@ class Worker:
 
     def status(self, status: StatusPayload) -> None:
         """The latest status; the caller wakes the worker through the inbox."""
-        self._presence.status = status
-
-    @property
-    def untold(self) -> StatusPayload | None:
-        """The latest status, if the broker was not told it yet in this connection."""
-        return self._presence.untold
+        self.presence.status = status
 
     def stop(self, flush_until: float, end_at: float) -> None:
         """Have the worker stop sending once all is delivered, or at `flush_until`, and end by `end_at`.
@@ -143,7 +138,7 @@ class Worker:
                     heard_until = looked_at
                 try:
                     self._take_in(outbox, sender, news)
-                    wait = min(sender.pump(heard_until), self._presence.wait)
+                    wait = min(sender.pump(heard_until), self.presence.wait)
                 except Exception as error:  # a fault here must not end the reports of all that is to come
                     _LOG.exception("MQTT worker")
                     self._fault = f"a fault in the MQTT worker: {error!r}"
@@ -207,7 +202,7 @@ class Worker:
                 settle()  # what was recorded before the connection counts as replayed, what comes after as live
                 self._session = item.session
                 try:
-                    self._presence.introduce()
+                    self.presence.introduce()
                 finally:
                     sender.connected()  # whatever the introduction chokes on, events go out
             elif isinstance(item, Down):
@@ -217,7 +212,7 @@ class Worker:
             elif isinstance(item, Incoming):
                 self._receive(item)
             elif isinstance(item, SwitchChanged):
-                self._presence.switch(item.name)
+                self.presence.switch(item.name)
 
         fault: Exception | None = None
         steps: list[Callable[[], None]] = [partial(self._end_what_was_left_open, outbox, sender)]
@@ -229,7 +224,7 @@ class Worker:
                 fault = fault or error
         if fault is not None:
             raise fault
-        self._presence.tell()
+        self.presence.tell()
         outbox.tend()
 
     def _end_what_was_left_open(self, outbox: Outbox, sender: Sender) -> None:
@@ -282,11 +277,11 @@ class Worker:
         # a retained birth message is an old one: Home Assistant reads what is retained by itself
         if item.topic == self._topics.home_assistant_status and item.payload == b"online" and not item.retained:
             _LOG.info("Home Assistant has started: the device is described again")
-            self._presence.describe()
+            self.presence.describe()
 
     def _say_offline(self, outbox: Outbox, sender: Sender) -> None:
         """Say `offline` and wait a little for the broker to take it: the goodbye to come voids the will."""
-        mid = self._presence.leave()
+        mid = self.presence.leave()
         while mid is not None and self._link.connected and time.monotonic() < self._end_at:
             news = self._inbox.take(0.02)
             self._take_in_at_the_end(outbox, sender, news)

@@ -48,8 +48,6 @@ def test_a_box_without_a_pixel_has_no_answer() -> None:
     assert classifier.classify(image, (-50, -50, 20, 20)) is not None
 
 
-# LiteRT's half-made delegate complains when it is thrown away.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning")
 def test_at_least_one_runtime_is_installed_and_an_unknown_delegate_is_named(tmp_path: Path) -> None:
     assert available_runtimes()
     with pytest.raises(ModelError, match="delegate"):
