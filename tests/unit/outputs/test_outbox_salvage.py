@@ -62,6 +62,12 @@ def killed(path: Path, monkeypatch: pytest.MonkeyPatch, *, after: int) -> Outbox
     return outbox
 
 
+def try_again(outbox: Outbox, ticking: Ticking) -> None:
+    """Let the time pass after which the outbox uses its disk again."""
+    ticking.seconds += DISK_RETRY + 1
+    outbox.tend()
+
+
 def names(folder: Path, kind: str) -> list[str]:
     return sorted(p.name for p in folder.glob(f"o.{kind}-*") if not p.name.endswith(("-wal", "-shm")))
 
@@ -81,8 +87,7 @@ def test_a_disk_that_fills_while_a_file_is_saved_gets_the_rest_later(
         assert bodies(outbox) == [*numbered(*range(1, 10)), b"after"], "4 from the new file, 5 from memory"
         assert "memory" in (outbox.alarm or "")
         outbox.delivered(2, 8)
-    ticking.seconds += DISK_RETRY + 1
-    outbox.tend()
+    try_again(outbox, ticking)
     assert bodies(outbox) == [*numbered(1, 3, 4, 5, 6, 7, 9), b"after"]
     assert "7 messages were saved" in (outbox.alarm or "")
     outbox.delivered(3, 9)
@@ -100,8 +105,7 @@ def test_a_memory_that_is_full_takes_no_more_of_it(tmp_path: Path, monkeypatch: 
         outbox.append([event(b"after")])
         assert bodies(outbox) == [b"after"], "the others are out of reach for now"
         outbox.delivered(2, 8)  # sent before the file was given up, and acknowledged only now
-    ticking.seconds += DISK_RETRY + 1
-    outbox.tend()
+    try_again(outbox, ticking)
     assert bodies(outbox) == [*numbered(1, 3, 4, 5, 6, 7, 9), b"after"]
 
 
@@ -118,13 +122,11 @@ def test_a_full_disk_holds_back_no_event_of_a_damaged_file(tmp_path: Path, monke
         assert sum(entry.cost for entry in waiting) <= memory
         seen += [entry.seq for entry in waiting]
         outbox.delivered(*(entry.seq for entry in waiting))
-        ticking.seconds += DISK_RETRY + 1
-        outbox.tend()
+        try_again(outbox, ticking)
     assert seen == [*range(1, 101), 102], "in order, none twice, and events before pictures"
     assert outbox.dropped == 0
     failing(monkeypatch, None)
-    ticking.seconds += DISK_RETRY + 1
-    outbox.tend()
+    try_again(outbox, ticking)
     assert [(entry.seq, entry.picture) for entry in outbox.pending(limit=1000)] == [(101, True)]
     assert outbox.append([event()]) > [102]
     outbox.close()
@@ -143,8 +145,7 @@ def test_new_events_take_the_memory_of_what_is_safe_elsewhere(
     left = [entry.seq for entry in outbox.pending(limit=100)]
     assert left == [1, 2, 3, 4, *seqs] or left == [1, 2, 3, *seqs]
     failing(monkeypatch, None)
-    ticking.seconds += DISK_RETRY + 1
-    outbox.tend()
+    try_again(outbox, ticking)
     assert [entry.seq for entry in outbox.pending(limit=100)] == [*range(1, 21), *seqs], "none is lost"
     assert (outbox.dropped, outbox.alarm and "memory" in outbox.alarm) == (0, False)
     outbox.close()
@@ -164,8 +165,7 @@ def test_a_disk_that_makes_no_new_file_at_all_holds_back_no_event_either(
         patch.setattr(Store, "__init__", full)
         assert bodies(outbox) == numbered(*range(1, 10))
         outbox.delivered(1)
-    ticking.seconds += DISK_RETRY + 1
-    outbox.tend()
+    try_again(outbox, ticking)
     assert bodies(outbox) == numbered(*range(2, 10))
     outbox.close()
 
@@ -190,8 +190,7 @@ def test_a_damaged_file_that_somebody_looks_into_is_saved_later(tmp_path: Path) 
         other.execute("SELECT count(*) FROM message").fetchone()
         outbox = Outbox(tmp_path / "o", CAP, clock=ticking.clock())
         assert "locked" in (outbox.alarm or "")
-    ticking.seconds += DISK_RETRY + 1
-    outbox.tend()
+    try_again(outbox, ticking)
     assert bodies(outbox) == numbered(*range(1, 10))
     outbox.close()
 
@@ -226,8 +225,7 @@ def test_what_was_copied_and_delivered_before_is_not_copied_again(
         outbox.delivered(1, 2, 7)
     with monkeypatch.context() as patch:
         interrupted(patch, FULL, after=1)  # that they are delivered finds room, and no more
-        ticking.seconds += DISK_RETRY + 1
-        outbox.tend()
+        try_again(outbox, ticking)
     outbox._close_store()  # killed
     outbox._wrecks.close()
     outbox = Outbox(tmp_path / "o", CAP, clock=ticking.clock())
