@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import logging
 import os
@@ -14,15 +13,10 @@ import pytest
 
 from convert.cli import main
 
+from . import trainings
 from .test_mask_data import make_dataset
 
-pytestmark = [
-    pytest.mark.convert,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(
-        importlib.util.find_spec("tensorflow") is None, reason="tensorflow is not installed (extra: convert)"
-    ),
-]
+pytestmark = trainings.MARKS
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +35,8 @@ def run(stopped: Path, tmp_path: Path) -> Path:
 
 
 def _train(root: Path, out: Path, epochs: int, alpha: str = "0.35", size: str = "32") -> list[str]:
-    return ["train", "--dataset", str(root / "mask"), "--out", str(out), "--weights", "none", "--alpha", alpha,
-            "--size", size, "--epochs", str(epochs), "--steps", "1", "--batch", "4", "--trust-labels"]  # fmt: skip
+    options = ["--alpha", alpha, "--size", size, "--steps", "1", "--batch", "4", "--trust-labels"]
+    return trainings.train(*options, dataset=str(root / "mask"), out=str(out), epochs=epochs)
 
 
 def _epochs(run: Path) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import importlib.util
 import json
 import subprocess
 import sys
@@ -17,15 +16,10 @@ from convert.cli import main
 from convert.mask import graph
 from edge_agent.vision.tflite import available_runtimes
 
+from . import trainings
 from .test_mask_data import make_dataset, make_scenes
 
-pytestmark = [
-    pytest.mark.convert,
-    pytest.mark.timeout(600),
-    pytest.mark.skipif(
-        importlib.util.find_spec("tensorflow") is None, reason="tensorflow is not installed (extra: convert)"
-    ),
-]
+pytestmark = trainings.MARKS
 
 
 @pytest.fixture(scope="module")
@@ -40,9 +34,8 @@ def trained(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def _train(root: Path, epochs: int) -> list[str]:
-    return ["train", "--dataset", str(root / "mask"), "--scenes", str(root / "scenes"), "--out", str(root / "run"),
-            "--weights", "none", "--alpha", "0.35", "--size", "32", "--epochs", str(epochs), "--steps", "3",
-            "--batch", "8"]  # fmt: skip
+    options = ["--scenes", str(root / "scenes"), "--alpha", "0.35", "--size", "32", "--steps", "3", "--batch", "8"]
+    return trainings.train(*options, dataset=str(root / "mask"), out=str(root / "run"), epochs=epochs)
 
 
 def test_the_file_runs_in_every_runtime_with_the_same_answers(trained: Path) -> None:
