@@ -34,7 +34,8 @@ class StatisticsSnapshot:
     frame_age: float | None
     """Seconds since the newest frame was captured; None: there was none yet."""
     latency_ms: float | None
-    """Median from a frame's capture to the end of its processing, or until it was found too old for it."""
+    """Median from a frame's capture to the end of its processing, or until it was found too old for it, of those
+    done in the last `WINDOW` seconds; None: none was. An older figure tells nothing of how the board keeps up."""
     late: float | None = None
     """Age in seconds of the latest frame, if none of the last `WINDOW` seconds was new enough to be looked at."""
     stage_ms: Mapping[str, float] = field(default_factory=dict)
@@ -87,7 +88,8 @@ class Statistics:
         self._late = 0.0
         self._dropped = _Rate(self._started)
         self._newest: float | None = None
-        self._latency: deque[float] = deque(maxlen=STAGE_SAMPLES)
+        self._latency: deque[tuple[float, float]] = deque(maxlen=STAGE_SAMPLES)
+        """When each of the latest frames was done, and its milliseconds until then."""
         self._stages: dict[str, deque[float]] = {}
         self._day = local_now().date()
         self._today: dict[str, int] = {}
@@ -115,7 +117,7 @@ class Statistics:
             now = self._clock()
             self._processed.add(now, 1)
             if captured_at is not None:
-                self._latency.append((now - captured_at) * 1000.0)
+                self._latency.append((now, (now - captured_at) * 1000.0))
             for stage, milliseconds in (stage_ms or {}).items():
                 self._stages.setdefault(stage, deque(maxlen=STAGE_SAMPLES)).append(milliseconds)
 
@@ -125,7 +127,7 @@ class Statistics:
             now = self._clock()
             self._too_old.add(now, 1)
             self._late = now - captured_at
-            self._latency.append((now - captured_at) * 1000.0)
+            self._latency.append((now, (now - captured_at) * 1000.0))
 
     def violation(self, kind: str) -> None:
         """A violation of this kind started."""
@@ -152,6 +154,7 @@ class Statistics:
         with self._lock:
             now = self._clock()
             self._roll_over()
+            latency = [milliseconds for done, milliseconds in self._latency if done > now - WINDOW]
             unseen = self._too_old.per_second(now) > 0 and self._processed.per_second(now) == 0
             return StatisticsSnapshot(
                 uptime=now - self._started,
@@ -162,7 +165,7 @@ class Statistics:
                 processed=self._processed.total,
                 dropped=self._dropped.total,
                 frame_age=None if self._newest is None else max(0.0, now - self._newest),
-                latency_ms=median(self._latency) if self._latency else None,
+                latency_ms=median(latency) if latency else None,
                 late=self._late if unseen else None,
                 stage_ms={stage: median(times) for stage, times in self._stages.items()},
                 today=dict(self._today),

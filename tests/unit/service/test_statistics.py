@@ -70,6 +70,19 @@ def test_stages_are_medians(statistics: Statistics, time: Time) -> None:
     assert figures.processed == 3
 
 
+def test_what_took_long_an_hour_ago_does_not_make_the_board_slow_now(statistics: Statistics, time: Time) -> None:
+    for _ in range(100):
+        time.monotonic += 0.1
+        statistics.frame_processed(captured_at=time.monotonic - 0.7)
+    assert statistics.snapshot().latency_ms == pytest.approx(700)
+    time.monotonic += 3600  # detection off, or the camera away
+    assert statistics.snapshot().latency_ms is None
+    for _ in range(20):
+        time.monotonic += 0.1
+        statistics.frame_processed(captured_at=time.monotonic - 0.05)
+    assert statistics.snapshot().latency_ms == pytest.approx(50)
+
+
 def test_memory_is_bounded(statistics: Statistics, time: Time) -> None:
     for _ in range(5000):
         statistics.frames_captured()
