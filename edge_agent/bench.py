@@ -21,7 +21,7 @@ import cv2
 import numpy as np
 import yaml
 
-from edge_agent import __version__, board
+from edge_agent import __version__, board, films
 from edge_agent.camera.transform import Transform, watched
 from edge_agent.chain import Chain
 from edge_agent.config import Settings
@@ -52,7 +52,7 @@ def measure(settings: Settings, clip: Path, frames: int) -> dict[str, Any]:
     count = started = 0
     capture = cv2.VideoCapture(str(clip))
     try:
-        fps = capture.get(cv2.CAP_PROP_FPS) or 25.0
+        fps = films.rate(capture, settings.camera.fps)
         begin_wall = datetime.now(timezone.utc)
         while count < frames:
             begin = time.perf_counter()
@@ -119,7 +119,7 @@ def start_up(settings: Settings, clip: Path) -> dict[str, float]:
         listener.bind(str(address))
         listener.settimeout(_READY_SECONDS)
         configuration = settings.model_dump(mode="json")
-        configuration["camera"].update(source=str(clip.resolve()), loop=True, realtime=True)
+        configuration["camera"].update(source=str(clip.absolute()), loop=True, realtime=True)
         configuration["buzzer"]["driver"] = "simulated"
         # What the owner keeps is not pushed out by pictures of the clip, nor their page's port taken.
         configuration["snapshots"]["enabled"] = configuration["web"]["enabled"] = False

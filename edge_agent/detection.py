@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -14,7 +13,7 @@ from typing import Any
 import cv2
 import numpy as np
 
-from edge_agent import photos
+from edge_agent import films, photos
 from edge_agent.annotate import draw
 from edge_agent.chain import Chain
 from edge_agent.config import Settings
@@ -37,29 +36,6 @@ class Result:
     fps: float
     image: Image
     line: dict[str, Any]
-
-
-def shown(name: str) -> str:
-    """A file's name as text that can be written anywhere: what is not UTF-8 in it becomes �."""
-    return os.fsencode(name).decode("utf-8", "replace")
-
-
-@contextlib.contextmanager
-def _for_opencv(path: Path) -> Iterator[str]:
-    """A name for the file that OpenCV can take: it crashes at one that is not UTF-8 (seen with 4.11).
-
-    Raises InputError if there is no room for another name.
-    """
-    with contextlib.ExitStack() as stack:
-        name = path
-        if shown(str(path)) != str(path):
-            try:
-                folder = stack.enter_context(tempfile.TemporaryDirectory())
-                name = Path(folder, "film").with_suffix(path.suffix)
-                name.symlink_to(path.absolute())
-            except OSError as error:
-                raise InputError(f"{path}: has no UTF-8 name, and can't be given one: {error.strerror}") from None
-        yield str(name)
 
 
 class Detection:
@@ -91,10 +67,9 @@ class Detection:
             self._chain = Chain(self._settings)
         self._used = True
         with contextlib.ExitStack() as stack:
-            capture = cv2.VideoCapture(stack.enter_context(_for_opencv(path)))
+            capture = cv2.VideoCapture(str(stack.enter_context(films.name_for_opencv(path))))
             stack.callback(capture.release)
-            fps = capture.get(cv2.CAP_PROP_FPS)
-            fps = fps if 0.1 < fps < 1000 else _NOMINAL_FPS
+            fps = films.rate(capture, _NOMINAL_FPS)
             begin = datetime.now(timezone.utc)
             index = 0
             while True:
@@ -120,7 +95,7 @@ class Detection:
     ) -> dict[str, Any]:
         by_id = {person.id: person for person in persons or ()}
         return {
-            "file": shown(path.name),
+            "file": films.shown(path.name),
             "frame": index,
             "width": image.shape[1],
             "height": image.shape[0],
@@ -247,7 +222,7 @@ class Annotator:
         except OSError as error:
             raise InputError(f"{target}: can't be written: {error.strerror}") from None
         height, width = result.image.shape[:2]
-        name = self._names.enter_context(_for_opencv(target))
+        name = str(self._names.enter_context(films.name_for_opencv(target)))
         writer = cv2.VideoWriter(name, cv2.VideoWriter.fourcc(*"mp4v"), result.fps, (width, height))
         if not writer.isOpened():
             film = f"a film of {width}×{height} at {result.fps:g} frames/s"

@@ -11,6 +11,9 @@ import numpy as np
 from edge_agent.errors import InputError
 from edge_agent.types import Image
 
+SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
+"""Of what `read` is asked to read among a folder's files; it goes by what is in them."""
+
 
 def read(path: Path) -> Image:
     """Decode a photo to BGR, whatever its depth, colours or alpha, turned as its EXIF data says.

@@ -36,14 +36,20 @@ def run(options: argparse.Namespace) -> int:
     other = _read(options.compare) if options.compare else None
     from edge_agent import bench
     from edge_agent.commands.demo import clip
+    from edge_agent.films import name_for_opencv, shown
 
     film = options.input or clip()
     if options.input is None:  # it hangs upright, and boards are compared with it
         upright = settings.camera.model_copy(update={"rotate": 0, "flip": "none", "roi": ()})
         settings = settings.model_copy(update={"camera": upright})
-    figures = bench.measure(settings, film, options.frames)
-    figures["age_at_buzzer_ms"] = bench.age_at_buzzer(settings, film, seconds=12.0)
-    figures.update(bench.start_up(settings, film))
+    # What is measured must not depend on the time of day.
+    loud = settings.violations.model_copy(update={"quiet_hours": ()})
+    settings = settings.model_copy(update={"violations": loud})
+    with name_for_opencv(film) as name:
+        figures = bench.measure(settings, name, options.frames)
+        figures["age_at_buzzer_ms"] = bench.age_at_buzzer(settings, name, seconds=12.0)
+        figures.update(bench.start_up(settings, name))
+    figures["input"] = shown(film.name)
     ratios = None if other is None else bench.compare(figures, other)
     if options.json:
         told = figures if ratios is None else figures | {"ratios": ratios}

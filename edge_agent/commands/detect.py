@@ -18,7 +18,6 @@ from edge_agent.errors import EXIT_USAGE, InputError
 if TYPE_CHECKING:
     from edge_agent.detection import Result, Source
 
-_IMAGES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 _VIDEOS = frozenset(
     {".mp4", ".avi", ".mkv", ".mov", ".webm", ".m4v", ".mjpg", ".mjpeg", ".m2ts", ".mpg", ".mpeg"}
     | {".3gp", ".wmv", ".flv", ".ogv", ".gif"}
@@ -57,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
     settings = load_settings(options)
     complaints: list[str] = []
     sources = list(_sources(options.inputs, options.annotate, complaints))
-    from edge_agent.detection import Annotator, Detection, refuse_input, shown
+    from edge_agent.detection import Annotator, Detection, refuse_input
+    from edge_agent.films import shown
 
     if options.jsonl:
         refuse_input(options.jsonl, sources)
@@ -114,7 +114,10 @@ def _inside(folder: Path, drawn: Path | None) -> list[Path]:
 
     Raises OSError if they can't be looked at.
     """
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in _IMAGES | _VIDEOS and p.is_file())
+    from edge_agent import photos
+
+    endings = photos.SUFFIXES | _VIDEOS
+    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings and p.is_file())
     if drawn is None:
         return files
     target, top = Path(os.path.realpath(drawn)), Path(os.path.realpath(folder))
@@ -132,7 +135,7 @@ def _is_video(path: Path) -> bool:
     from edge_agent import photos
 
     ending = path.suffix.lower()
-    if ending in _IMAGES | _VIDEOS:
+    if ending in photos.SUFFIXES | _VIDEOS:
         return ending in _VIDEOS
     try:
         if path.stat().st_size > _LARGEST_IMAGE:

@@ -10,17 +10,19 @@ import pytest
 HOUSE = Path(__file__).parents[2] / "edge_agent"
 EVERYBODY = {"config", "types", "errors"}
 ROOMS = {"camera", "vision", "people", "violations", "outputs", "service", "web"}
+FILES = {"films", "photos"}
 MAY_IMPORT: dict[str, set[str]] = {
     "config": set(),
     "config_file": {"config", "errors"},
     "errors": set(),
     "types": set(),
-    "camera": EVERYBODY | {"photos"},
+    "camera": EVERYBODY | FILES,
     "vision": EVERYBODY,
     "people": EVERYBODY,
     "violations": EVERYBODY,
     "board": set(),
     "files": set(),
+    "films": {"errors"},
     "photos": {"errors", "types"},
     "outputs": EVERYBODY | {"board", "files"},
     "service": EVERYBODY | {"board", "files"},
@@ -31,10 +33,10 @@ MAY_IMPORT: dict[str, set[str]] = {
     "chain": EVERYBODY | {"vision", "people", "violations"},
     "vision_worker": EVERYBODY | {"chain", "camera", "outputs", "service"},
     "status": {"camera", "outputs", "service"},
-    "detection": EVERYBODY | {"chain", "annotate", "photos", "vision"},
+    "detection": EVERYBODY | {"chain", "annotate", "vision"} | FILES,
     "agent": EVERYBODY | ROOMS | {"board", "chain", "vision_worker", "status"},
-    "bench": EVERYBODY | {"agent", "board", "camera", "chain", "outputs"},
-    "commands": EVERYBODY | ROOMS | {"agent", "bench", "chain", "config_file", "demo", "detection", "photos"},
+    "bench": EVERYBODY | {"agent", "board", "camera", "chain", "films", "outputs"},
+    "commands": EVERYBODY | ROOMS | {"agent", "bench", "chain", "config_file", "demo", "detection"} | FILES,
     "cli": {"commands", "errors"},
 }
 #: The package itself, `python -m edge_agent`, and what is no code.

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import cv2
 
-from edge_agent import photos
+from edge_agent import films, photos
 from edge_agent.camera.sources.base import EndOfStream, Grab, as_image
 from edge_agent.camera.sources.pacing import Pacer
 from edge_agent.config import CameraSettings
 from edge_agent.errors import CameraError, InputError
 
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm"})
 _LONGEST_PAUSE = 1.0  # seconds between two pictures of a file, whatever its time stamps say
 
 _log = logging.getLogger(__name__)
@@ -56,7 +55,8 @@ class VideoFile:
         self._capture: cv2.VideoCapture | None = None
         self._position = 0.0
         self._stamp = 0.0
-        self._interval = 1 / settings.fps
+        self._fps = settings.fps
+        self._interval = 1 / self._fps
         self._frames = 0
 
     def open(self) -> None:
@@ -76,9 +76,7 @@ class VideoFile:
         if not capture.isOpened():
             capture.release()
             raise CameraError(f"{self._path}: not a video that OpenCV can read; convert it to MP4 (H.264)")
-        rate = capture.get(cv2.CAP_PROP_FPS)
-        if 0.1 <= rate <= 1000:
-            self._interval = 1 / rate
+        self._interval = 1 / films.rate(capture, self._fps)
         self._capture = capture
         self._stamp = 0.0
         self._frames = 0
@@ -141,11 +139,11 @@ class ImageFolder:
     def open(self) -> None:
         self._pacer.restart()
         try:
-            files = [file for file in self._path.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES]
+            files = [file for file in self._path.iterdir() if file.suffix.lower() in photos.SUFFIXES]
         except OSError as error:
             raise _unreadable(self._path, error) from error
         if not files:
-            raise CameraError(f"{self._path}: no images in this folder ({', '.join(sorted(IMAGE_SUFFIXES))})")
+            raise CameraError(f"{self._path}: no images in this folder ({', '.join(sorted(photos.SUFFIXES))})")
         self._files = sorted(files, key=_natural)
         self._next = self._shown = 0
         self._readable = False

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -60,6 +63,37 @@ def test_the_demo_clip_hangs_upright_whatever_the_camera_does(
     assert [settings.camera.rotate for settings in seen] == [turned] * 3
     assert {settings.camera.flip for settings in seen} == {"both" if turned else "none"}
     assert {bool(settings.camera.roi) for settings in seen} == {bool(turned)}
+
+
+def test_a_film_without_a_utf8_name_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    film = Path(os.fsdecode(os.fsencode(tmp_path) + b"/entrance \xff.mp4"))
+    shutil.copy(clip(), film)
+    read: list[str] = []
+
+    def opened(_settings: Settings, name: Path, *_: object, **__: object) -> dict[str, float]:
+        read.append(str(name))
+        assert name.read_bytes() == film.read_bytes()
+        return {}
+
+    monkeypatch.setattr(bench, "age_at_buzzer", opened)
+    monkeypatch.setattr(bench, "start_up", opened)
+    assert main(["bench", str(film), "--frames", "20", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["input"] == "entrance \N{REPLACEMENT CHARACTER}.mp4"
+    assert len(read) == 2
+    for name in read:
+        name.encode()  # OpenCV, and the service's configuration, can take it
+
+
+def test_the_hour_of_the_day_changes_no_figure(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    config = tmp_path / "config.yaml"
+    halves = "{start: '00:00', end: '12:00'}, {start: '12:00', end: '00:00'}"
+    config.write_text(f"violations: {{quiet_hours: [{halves}]}}\n")
+    assert main(["bench", "-c", str(config), "--frames", "120", "--json"]) == 0
+    figures = json.loads(capsys.readouterr().out)
+    assert figures["alarms"] > 0
+    assert figures["age_at_buzzer_ms"]["p50"] > 0
 
 
 def test_only_the_area_to_watch_is_measured() -> None:
