@@ -41,6 +41,7 @@ def run(options: argparse.Namespace) -> int:
     if options.seconds is not None and options.seconds <= 0:
         raise InputError("--seconds must be more than 0")
     from rich.console import Console
+    from rich.markup import escape
 
     from edge_agent.agent import Agent
     from edge_agent.chain import FrameResult
@@ -56,16 +57,16 @@ def run(options: argparse.Namespace) -> int:
     begin = time.monotonic()
     people: set[int] = set()
 
-    def say(what: str, text: str) -> None:
-        console.print(f"[dim]{time.monotonic() - begin:6.2f} s[/] {what:<10}", end=" ")
-        console.print(text, markup=False)
+    def say(style: str, what: str, text: str) -> None:
+        # In one piece: several threads have something to say.
+        console.print(f"[dim]{time.monotonic() - begin:6.2f} s[/] [{style}]{what:<7}[/] {escape(text)}")
 
     def on_message(topic: str, text: str) -> None:
-        say("[cyan]mqtt[/]", f"{topic} {_shorten(topic, text)}")
+        say("cyan", "mqtt", f"{topic} {_shorten(topic, text)}")
 
     def on_beep(beep: BeepEvent) -> None:
         pattern = beep.pattern
-        say("[yellow]buzzer[/]", f"{beep.kind.value if beep.kind else 'test'}: beep × {pattern.repeats}")
+        say("yellow", "buzzer", f"{beep.kind.value if beep.kind else 'test'}: beep × {pattern.repeats}")
 
     def on_result(_frame: Frame, result: FrameResult) -> None:
         people.update(person.id for person in result.persons)
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
         broker() as (name, port),
         subscriber.listening(port),
     ):
-        say("[green]broker[/]", f"{name} on 127.0.0.1:{port}")
+        say("green", "broker", f"{name} on 127.0.0.1:{port}")
         settings = Settings.model_validate(
             {
                 "device": {"id": "demo", "name": "Demo"},
