@@ -11,8 +11,8 @@ import numpy as np
 from benchmarks.scenes.portraits import Portrait
 from convert.faces.records import singles_held_out
 from convert.mask import doubles, faces, reviewed
-from convert.mask.records import LABELS, in_validation
-from edge_agent.types import Box, Verdict
+from convert.mask.records import in_validation
+from edge_agent.types import LABELS, Box, Verdict
 
 
 def folder_portraits(

@@ -13,7 +13,8 @@ import tensorflow as tf
 
 from convert.mask import net
 from convert.mask.patches import PatchSet, central_crops
-from convert.mask.sampling import INCORRECT, NO_MASK, Sampler
+from convert.mask.records import INCORRECT, NO_MASK
+from convert.mask.sampling import Sampler
 from convert.mask.teachers import Teachers
 
 _log = logging.getLogger(__name__)

@@ -14,10 +14,10 @@ from rich.table import Table
 
 from convert.mask import reviewed
 from convert.mask.faces import shorter_side
-from convert.mask.records import LABELS, Record
+from convert.mask.records import INCORRECT, MASK, NO_MASK, Record
 from convert.metrics import Figure, calibration_error, confusion, f1, resampled, roc_auc, share
+from edge_agent.types import LABELS
 
-MASK, NO_MASK, INCORRECT = range(3)
 #: Faces of scenes narrower than this are not judged at an entrance either.
 SMALLEST = 40.0
 

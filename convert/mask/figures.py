@@ -12,7 +12,7 @@ from convert import plots
 from convert.errors import ConvertError
 from convert.mask.evaluate import Report, near
 from convert.mask.faces import Faces
-from convert.mask.records import LABELS
+from edge_agent.types import LABELS
 
 
 def draw_all(

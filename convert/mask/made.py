@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from convert.detections import Box, Points
 from convert.mask import paint
-from convert.mask.records import LABELS
+from edge_agent.types import LABELS
 from edge_agent.vision.crops import CropMargins, face_crop
 from edge_agent.vision.tflite import RuntimeName, TFLiteModel
 

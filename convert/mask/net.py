@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from convert.errors import ConvertError
 from convert.mask import graph, shapes
-from convert.mask.records import LABELS
+from edge_agent.types import LABELS
 
 #: The input's scale and zero point: raw uint8 RGB is the quantised input, nothing is computed before it.
 INPUT_SCALE = 1 / 127.5

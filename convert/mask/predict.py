@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from convert.errors import ConvertError
 from convert.mask import shapes
-from convert.mask.records import LABELS
 from edge_agent.errors import ModelError
+from edge_agent.types import LABELS
 from edge_agent.vision.tflite import RuntimeName, TFLiteModel
 
 Crops = NDArray[np.uint8]

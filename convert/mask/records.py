@@ -21,12 +21,13 @@ from pathlib import Path
 from convert import detections, tables
 from convert.detections import Box, Found, Points
 from convert.errors import ConvertError
+from edge_agent import photos
+from edge_agent.types import LABELS
 
-#: The network's outputs, in order.
-LABELS = ("mask", "no_mask", "incorrect")
+#: The classes' numbers: their places in the network's outputs, which :data:`edge_agent.types.LABELS` names.
+MASK, NO_MASK, INCORRECT = range(len(LABELS))
 #: Folder names, and the labels in annotations, of the three classes.
 FOLDERS = ("with_mask", "without_mask", "incorrect")
-IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp"})
 #: Of the photos' groups, the part kept apart to measure on.
 VALIDATION_PART = 0.15
 
@@ -244,7 +245,7 @@ def _images(folder: Path, deep: bool = False) -> list[Path]:
     if not folder.is_dir():
         return []
     found = folder.rglob("*") if deep else folder.iterdir()
-    return sorted(path for path in found if path.suffix.lower() in IMAGE_SUFFIXES)
+    return sorted(path for path in found if path.suffix.lower() in photos.SUFFIXES)
 
 
 def _box(values: Iterable[float]) -> Box:

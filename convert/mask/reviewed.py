@@ -14,13 +14,14 @@ from dataclasses import replace
 from importlib.resources import files
 
 from convert.mask.patches import PatchSet
-from convert.mask.records import FOLDERS, LABELS, Record, in_validation
+from convert.mask.records import FOLDERS, Record, in_validation
+from edge_agent.types import LABELS
 
 DROP = "drop"
 
 
 def read() -> dict[str, str]:
-    """``folder/name`` to ``drop`` or one of :data:`convert.mask.records.LABELS`."""
+    """``folder/name`` to ``drop`` or one of :data:`edge_agent.types.LABELS`."""
     with files("convert.mask").joinpath("reviewed.csv").open(encoding="utf-8") as stream:
         return {row["file"]: row["label"] for row in csv.DictReader(stream)}
 

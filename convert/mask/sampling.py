@@ -13,9 +13,8 @@ from convert.errors import ConvertError
 from convert.mask import paint
 from convert.mask.augment import Jitter, degrade, jittered_crop
 from convert.mask.patches import Patch, PatchSet
-from convert.mask.records import FOLDERS, LABELS
-
-MASK, NO_MASK, INCORRECT = range(3)
+from convert.mask.records import FOLDERS, INCORRECT, MASK, NO_MASK
+from edge_agent.types import LABELS
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from convert.errors import ConvertError
-from convert.mask.records import LABELS
+from edge_agent.types import LABELS
 
 #: Widths of MobileNetV2 that Keras has ImageNet weights for; the one that ships first.
 WIDTHS = (1.0, 0.35, 0.5, 0.75, 1.3, 1.4)

@@ -18,9 +18,10 @@ from convert.images import scaled
 from convert.mask import net, resume, reviewed
 from convert.mask.cleaning import Cleaning
 from convert.mask.patches import PatchSet, central_crops
-from convert.mask.records import LABELS, in_validation
+from convert.mask.records import in_validation
 from convert.mask.sampling import Recipe, Sampler
 from convert.mask.teachers import Teachers
+from edge_agent.types import LABELS
 
 _log = logging.getLogger(__name__)
 

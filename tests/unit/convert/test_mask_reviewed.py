@@ -10,7 +10,8 @@ import numpy as np
 from convert.mask import reviewed
 from convert.mask.faces import read
 from convert.mask.patches import Patch, PatchSet, build
-from convert.mask.records import FOLDERS, LABELS, in_validation
+from convert.mask.records import FOLDERS, in_validation
+from edge_agent.types import LABELS
 
 from .test_mask_data import make_dataset
 
