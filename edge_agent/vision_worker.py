@@ -61,7 +61,7 @@ class VisionWorker(threading.Thread):
         self.max_fps = max_fps
         """Most frames looked at in a second; may be set at any time."""
         self.stale = 0
-        """Frames that were too old to be looked at."""
+        """Frames that were too old to be looked at when they came."""
         self.failed = False
         """Whether the worker gave up."""
         self.persons: Sequence[Person] = ()
@@ -96,21 +96,27 @@ class VisionWorker(threading.Thread):
                 if self._live:
                     self._pass_time()
                 continue
-            due = time.monotonic() + 1.0 / self.max_fps
-            self._take(frame)
+            begun = time.monotonic()
+            if self._take(frame, self._slot.waited):
+                due = begun + 1.0 / self.max_fps
 
-    def _take(self, frame: Frame) -> None:
+    def _take(self, frame: Frame, waited: float) -> bool:
+        """Look at a frame that lay in the slot for `waited` seconds, unless it is too old; whether it had its turn:
+        the frame after one that had not is taken as it comes.
+        """
         self._now = frame.captured_at
         if not self._switches.get().detection:
             self._pause()
-            return
+            return True
         self._watching = True
-        if self._live and time.monotonic() - frame.captured_at > self._max_age:
-            self.stale += 1
-            self._statistics.frame_too_old(frame.captured_at)
+        age = time.monotonic() - frame.captured_at
+        if self._live and age > self._max_age:
+            if age - waited > self._max_age:
+                self.stale += 1
+                self._statistics.frame_too_old(frame.captured_at)
             self._watchdog.worker_alive()
             self._pass_time()
-            return
+            return False
         try:
             result = self._chain.process(frame)
         except cv2.error as error:
@@ -119,7 +125,7 @@ class VisionWorker(threading.Thread):
             _log.warning("frame %d could not be looked at: %s", frame.index, error.err or error)
             if self._failures >= _MOST_FAILURES:
                 raise
-            return
+            return True
         self._failures = 0
         self.persons, self.latest = result.persons, (frame, time.monotonic())
         self._hand_on(result.notices)
@@ -128,11 +134,13 @@ class VisionWorker(threading.Thread):
         stages["track"] = times.track
         self._statistics.frame_processed(
             {name: value for name, value in stages.items() if value is not None},
-            captured_at=frame.captured_at if self._live else None,
+            # While it waited for its turn, the board was not slow.
+            captured_at=frame.captured_at + waited if self._live else None,
         )
         self._watchdog.processed()
         if self._on_result is not None:
             self._on_result(frame, result)
+        return True
 
     def _pass_time(self) -> None:
         """Nothing was looked at: people can only leave."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+import time
 
 from edge_agent.types import Frame
 
@@ -20,6 +21,7 @@ class FrameSlot:
         self._frame: Frame | None = None
         self._closed = False
         self._dropped = 0
+        self._came = self._waited = 0.0
 
     def put(self, frame: Frame) -> bool:
         """Leave a frame to be taken; False if the slot is closed and nobody will take it."""
@@ -30,7 +32,7 @@ class FrameSlot:
                 return False
             if self._frame is not None:
                 self._dropped += 1
-            self._frame = frame
+            self._frame, self._came = frame, time.monotonic()
             self._changed.notify_all()
             return True
 
@@ -41,6 +43,7 @@ class FrameSlot:
             if self._closed:
                 return None
             frame, self._frame = self._frame, None
+            self._waited = time.monotonic() - self._came
             self._changed.notify_all()
             return frame
 
@@ -55,6 +58,12 @@ class FrameSlot:
             self._closed = True
             self._frame = None
             self._changed.notify_all()
+
+    @property
+    def waited(self) -> float:
+        """Seconds that the frame which was taken last had lain here: so much of its age is not the camera's doing."""
+        with self._changed:
+            return self._waited
 
     @property
     def closed(self) -> bool:

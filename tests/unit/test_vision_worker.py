@@ -211,3 +211,21 @@ def test_a_closed_slot_ends_the_worker() -> None:
     rig.worker.join(5)
     assert not rig.worker.is_alive()
     assert not rig.worker.failed
+
+
+def test_a_camera_slower_than_the_pace_is_not_taken_for_a_slow_board() -> None:
+    rig = Rig(live=True, max_fps=0.5)  # looks every two seconds; what is older than one is not looked at
+    rig.worker.start()
+    rig.put(1)
+    until(lambda: rig.chain.seen == [1])
+    rig.put(2)  # it comes while the worker waits for its turn, and gets too old before that
+    until(lambda: rig.slot.wait_taken(0), 10)
+    rig.put(3)
+    until(lambda: rig.chain.seen == [1, 3])  # as it comes, without another pause
+    figures = rig.statistics.snapshot()
+    assert rig.worker.stale == 0
+    assert figures.late is None
+    assert figures.latency_ms is not None
+    assert figures.latency_ms < 500
+    rig.slot.close()
+    rig.finish()
