@@ -68,9 +68,15 @@ def family(root: Path = ROOT) -> Family:
 
 
 def temperature(root: Path = ROOT) -> float | None:
-    """Degrees Celsius of the hottest thermal zone."""
+    """Degrees Celsius of the hottest thermal zone.
+
+    That of the power management chip is left out: on a Jetson Nano, TX2 and Xavier it always tells 100
+    (balena-os/balena-jetson issue 142, which quotes NVIDIA).
+    """
     readings = []
     for zone in (root / "sys/class/thermal").glob("thermal_zone*/temp"):
+        if (_read(zone.with_name("type")) or "").lower().startswith("pmic"):
+            continue
         value = _read_int(zone)  # a zone that is switched off answers with an error
         if value is not None and -40_000 < value < 150_000:
             readings.append(value / 1000.0)

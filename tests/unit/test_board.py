@@ -81,6 +81,14 @@ def test_the_hottest_sane_zone_counts(tmp_path: Path) -> None:
     assert board.temperature(tmp_path) == 61.5
 
 
+def test_a_jetsons_power_chip_that_always_tells_100_degrees_does_not_count(tmp_path: Path) -> None:
+    zones = {"AO-therm": 45000, "CPU-therm": 38500, "PMIC-Die": 100000, "pmic_die": 100000}
+    for number, (kind, value) in enumerate(zones.items()):
+        write(tmp_path, f"sys/class/thermal/thermal_zone{number}/temp", str(value))
+        write(tmp_path, f"sys/class/thermal/thermal_zone{number}/type", f"{kind}\n")
+    assert board.temperature(tmp_path) == 45
+
+
 def test_the_room_of_a_folder_that_is_not_there_yet(tmp_path: Path) -> None:
     space = board.disk(tmp_path / "a/b")
     assert space is not None
