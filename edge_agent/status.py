@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from edge_agent import __version__
 from edge_agent.camera.stats import CameraStats
 from edge_agent.outputs.buzzer import BuzzerStats
@@ -11,6 +13,8 @@ from edge_agent.outputs.snapshots import SnapshotStats
 from edge_agent.service.board_watch import BoardState
 from edge_agent.service.health import Health
 from edge_agent.service.statistics import StatisticsSnapshot
+
+_NUMBER = re.compile(r"\d+(?:\.\d+)?")
 
 
 def status_payload(
@@ -72,10 +76,13 @@ def last_status(status: StatusPayload, figures: StatisticsSnapshot) -> StatusPay
 
 
 def changed(old: StatusPayload | None, new: StatusPayload) -> bool:
-    """Whether something changed that people wait for; rates and times go with the next regular message."""
-    if old is None:
+    """Whether something changed that people wait for; rates and times go with the next regular message.
+
+    So do numbers within a reason, such as seconds that pass.
+    """
+    if old is None or _NUMBER.sub("", old.reason) != _NUMBER.sub("", new.reason):
         return True
-    names = ("camera", "people", "violations", "today", "health", "reason", "throttled", "clock_synced", "slowed")
+    names = ("camera", "people", "violations", "today", "health", "throttled", "clock_synced", "slowed")
     return any(getattr(old, name) != getattr(new, name) for name in names)
 
 

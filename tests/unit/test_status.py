@@ -57,6 +57,13 @@ def test_a_camera_ahead_of_our_clock_makes_no_invalid_message() -> None:
     assert status(figures=figures).frame_age_ms == 0.0
 
 
+def test_seconds_that_pass_are_no_news() -> None:
+    old = status(health=Health("failed", ("the newest frame is 11 s old",)))
+    assert not changed(old, status(health=Health("failed", ("the newest frame is 12 s old",))))
+    assert changed(old, status(health=Health("failed", ("frames are 1.2 s old when they come",))))
+    assert changed(old, status(health=Health("failed", ("the newest frame is 12 s old", "board: throttled"))))
+
+
 def test_what_people_wait_for_is_a_change_and_rates_are_not() -> None:
     before = status()
     assert changed(None, before)
