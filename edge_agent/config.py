@@ -7,85 +7,16 @@ from __future__ import annotations
 
 import re
 import socket
-from datetime import time
+from itertools import pairwise
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import (
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Field,
-    ValidationInfo,
-    WithJsonSchema,
-    field_validator,
-    model_validator,
-)
+from pydantic import Field, field_validator, model_validator
 
-Fraction = Annotated[float, Field(ge=0.0, le=1.0)]
-Seconds = Annotated[float, Field(ge=0.0, le=86_400.0)]
-PositiveSeconds = Annotated[float, Field(gt=0.0, le=86_400.0)]
-Point = tuple[Fraction, Fraction]
+from edge_agent.config_fields import Fraction, Host, LocalPath, Point, PositiveSeconds, Seconds, Section, TimeOfDay
 
 STREAM_PORTS = {"rtsp": 554, "rtsps": 322, "http": 80, "https": 443}
 """Schemes of network cameras with their usual ports."""
-
-_TIME = r"^(?:[01][0-9]|2[0-3]):[0-5][0-9](?::[0-5][0-9])?$"
-
-
-def _time_of_day(value: object) -> object:
-    """Let only the hands of a clock through. Raises ValueError.
-
-    Left to itself, pydantic takes 22 for 22 seconds after midnight and 2200 for 36 minutes, and keeps a zone, with
-    which no local time can be compared.
-    """
-    plain = isinstance(value, time) and value.tzinfo is None
-    if plain or (isinstance(value, str) and re.fullmatch(_TIME, value)):
-        return value
-    raise ValueError('write the local time in hours and minutes, as "22:00", without a zone')
-
-
-TimeOfDay = Annotated[
-    time,
-    BeforeValidator(_time_of_day),
-    WithJsonSchema({"type": "string", "pattern": _TIME, "title": "Time of day"}),
-]
-"""JSON Schema's own format of a time demands a zone, which is refused here."""
-
-
-class Section(BaseModel):
-    """A part of the configuration: can't be changed once read, and knows every key it may hold."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _nothing_is_the_default(cls, values: object) -> object:
-        """`gender:` with all its lines commented out is a null in YAML: the section has its defaults, a list that
-        may be empty is so."""
-        if not isinstance(values, dict):
-            return values
-        empty = {key for key, value in values.items() if value is None and _may_be_left_empty(cls, key)}
-        return {key: value for key, value in values.items() if key not in empty}
-
-    @field_validator("*", mode="before")
-    @classmethod
-    def _no_number_is_true(cls, value: object, info: ValidationInfo) -> object:
-        """Python's `True` is a 1, but `port: true` is a slip. Raises ValueError."""
-        if isinstance(value, bool) and info.field_name and not _may_be_bool(cls, info.field_name):
-            raise ValueError("true and false are no value here")
-        return value
-
-
-def _may_be_left_empty(section: type[Section], name: object) -> bool:
-    field = section.model_fields.get(name) if isinstance(name, str) else None
-    if field is None:
-        return False
-    return field.default == () or (isinstance(field.annotation, type) and issubclass(field.annotation, Section))
-
-
-def _may_be_bool(section: type[Section], name: str) -> bool:
-    return section.model_fields[name].annotation in (bool, time)  # a time of day has words of its own
 
 
 def default_device_id() -> str:
@@ -98,6 +29,11 @@ class DeviceSettings(Section):
     """Unique name in MQTT topics; the host's name if left out."""
     name: Annotated[str, Field(min_length=1, max_length=64)] = "Entrance"
     """What a person calls this device; shown in Home Assistant."""
+
+
+def _spans_an_area(corners: tuple[Point, ...]) -> bool:
+    (x, y), *others = corners
+    return any((a - x) * (d - y) != (b - y) * (c - x) for (a, b), (c, d) in pairwise(others))
 
 
 class CameraSettings(Section):
@@ -157,6 +93,8 @@ class CameraSettings(Section):
     def _polygon(cls, value: tuple[Point, ...]) -> tuple[Point, ...]:
         if value and len(value) < 3:
             raise ValueError("needs at least three corners [x, y], or none for the whole frame")
+        if value and not _spans_an_area(value):
+            raise ValueError("the corners lie on one line: nobody would be watched")
         return value
 
     @model_validator(mode="after")
@@ -204,7 +142,7 @@ class VisionSettings(Section):
     gender: GenderSettings = GenderSettings()
     tflite_runtime: Literal["auto", "litert", "tflite-runtime"] = "auto"
     """Which of the two packages runs the mask network; auto: LiteRT if it is installed."""
-    delegate: Path | None = None
+    delegate: LocalPath | None = None
     """A TFLite delegate library, e.g. Coral's libedgetpu.so.1."""
     dnn_backend: Literal["auto", "cpu", "cuda", "cuda_fp16"] = "auto"
     threads: Annotated[int, Field(ge=0, le=64)] = 0
@@ -215,7 +153,7 @@ class VisionSettings(Section):
     """How hard the networks work: `full` looks at every face of every frame."""
     motion_gate: bool = True
     """Rest the networks while nothing moves and nobody is there."""
-    models_dir: Path | None = None
+    models_dir: LocalPath | None = None
     """Where the models are; None: those that came with the program."""
 
     @model_validator(mode="after")
@@ -268,6 +206,13 @@ class ViolationSettings(Section):
     """Seconds after an alarm in which no other sounds; events are reported all the same."""
     quiet_hours: tuple[QuietHours, ...] = ()
 
+    @field_validator("kinds")
+    @classmethod
+    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if not value:
+            raise ValueError("names no kind: nothing would ever be reported; leave it out for both")
+        return value
+
 
 class Pattern(Section):
     on: Annotated[float, Field(gt=0, le=10)] = 0.2
@@ -307,10 +252,10 @@ class BuzzerSettings(Section):
 
 class TlsSettings(Section):
     enabled: bool = False
-    ca_file: Path | None = None
+    ca_file: LocalPath | None = None
     """The authority that signed the broker's certificate; None: the system's."""
-    cert_file: Path | None = None
-    key_file: Path | None = None
+    cert_file: LocalPath | None = None
+    key_file: LocalPath | None = None
     """This client's own certificate, where the broker asks for one."""
 
     @model_validator(mode="after")
@@ -338,7 +283,7 @@ class DiscoverySettings(Section):
 
 class MqttSettings(Section):
     enabled: bool = True
-    host: Annotated[str, Field(min_length=1)] = "localhost"
+    host: Host = "localhost"
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     transport: Literal["tcp", "websockets"] = "tcp"
     websocket_path: str = "/mqtt"
@@ -348,7 +293,7 @@ class MqttSettings(Section):
     client_id: str | None = None
     """None: made from the device id."""
     username: str | None = None
-    password_file: Path | None = None
+    password_file: LocalPath | None = None
     """A file that holds it; else the systemd credential `mqtt_password`, else EDGE_AGENT_MQTT_PASSWORD."""
     tls: TlsSettings = TlsSettings()
     keepalive: Annotated[int, Field(ge=5, le=3600)] = 30
@@ -376,17 +321,23 @@ class SnapshotSettings(Section):
     """Of the JPEG; lowered where the picture would be larger than `max_bytes`."""
     max_bytes: Annotated[int, Field(ge=10_000, le=2_000_000)] = 150_000
 
+    @model_validator(mode="after")
+    def _go_somewhere(self) -> SnapshotSettings:
+        if self.enabled and not self.mqtt and self.directory is None:
+            raise ValueError("enabled, but with mqtt: false and no directory pictures would go nowhere")
+        return self
+
 
 class WebSettings(Section):
     enabled: bool = False
-    host: str = "127.0.0.1"
+    host: Host = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 8080
     picture: bool = False
     """Also show the live picture. Whoever can open the page then sees people's faces."""
 
 
 class ServiceSettings(Section):
-    state_dir: Path = Path("/var/lib/edge-agent")
+    state_dir: LocalPath = Path("/var/lib/edge-agent")
     """Outbox, switches and counters live here; systemd's STATE_DIRECTORY goes before it."""
     temperature_limit: Annotated[float, Field(ge=40, le=110)] = 80.0
     """Degrees Celsius from which the frame rate is lowered."""

@@ -224,6 +224,6 @@ def _show(value: object) -> str | None:
         text = repr(value)
     except ValueError:  # a number of thousands of digits
         return None
-    if "://" in text:
+    if "://" in text or "@" in text:
         return None
     return text if len(text) <= 60 else text[:57] + "..."

@@ -61,7 +61,7 @@ class FrameSlot:
 
     @property
     def waited(self) -> float:
-        """Seconds that the frame which was taken last had lain here: so much of its age is not the camera's doing."""
+        """Seconds that the frame taken last had lain here: so much of its age is not the camera's doing."""
         with self._changed:
             return self._waited
 

@@ -34,9 +34,9 @@ class StatisticsSnapshot:
     frame_age: float | None
     """Seconds since the newest frame was captured; None: there was none yet."""
     latency_ms: float | None
-    """Median from a frame's capture to the end of its processing, or until it was found too old for it, less what it
-    waited for its turn; of those done in the last `WINDOW` seconds; None: none was. An older figure tells nothing of
-    how the board keeps up."""
+    """Median from a frame's capture to the end of its processing, or until it was found too old for it, less what
+    it waited for its turn; of those done in the last `WINDOW` seconds; None: none was. An older figure says nothing
+    of how the board keeps up."""
     late: float | None = None
     """Age in seconds of the latest frame, if none of the last `WINDOW` seconds was new enough to be looked at."""
     stage_ms: Mapping[str, float] = field(default_factory=dict)

@@ -13,7 +13,8 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
-from edge_agent.config import Pattern, QuietHours, Section, Settings
+from edge_agent.config import Pattern, QuietHours, Settings
+from edge_agent.config_fields import Section
 from edge_agent.config_file import load, parse
 from edge_agent.errors import EXIT_CONFIG, ConfigError
 
@@ -31,6 +32,12 @@ def test_the_commented_example_says_the_defaults() -> None:
         ("camera:\n  width: abc", ["line 2", "camera.width", "'abc'", "integer"]),
         ("camera:\n  width: 640\n  fps: 0", ["line 3", "camera.fps", "0.2", "found 0"]),
         ("camera:\n  roi: [[0, 0], [1, 1]]", ["line 2", "camera.roi", "three corners"]),
+        ("camera:\n  roi: [[0, 0], [0.5, 0.5], [1, 1]]", ["line 2", "camera.roi", "nobody would be watched"]),
+        ("violations:\n  kinds: []", ["line 2", "violations.kinds", "nothing would ever be reported"]),
+        ("snapshots: {enabled: true, mqtt: false}", ["line 1", "snapshots", "would go nowhere"]),
+        ("mqtt:\n  host: 192.168.1.10:1883", ["line 2", "mqtt.host", "`port:`"]),
+        ("mqtt:\n  host: my broker", ["line 2", "mqtt.host", "no host"]),
+        ("service:\n  state_dir: ~nobody-of-this-name/x", ["line 2", "service.state_dir", "whole path"]),
         ("vision:\n  power: fast", ["line 2", "vision.power", "'balanced'", "'fast'"]),
         ("vision:\n  face:\n    input_width: 100", ["line 3", "vision.face.input_width", "multiple of 32"]),
         ("mqtt:\n  tls:\n    cert_file: a", ["line 2", "mqtt.tls", "belong together"]),
@@ -107,6 +114,27 @@ def test_every_error_is_told_at_once() -> None:
     with pytest.raises(ConfigError) as raised:
         parse("camera:\n  width: 1\n  fps: -1\nvision:\n  power: x", "c.yaml")
     assert len(str(raised.value).splitlines()) == 3
+
+
+@pytest.mark.parametrize("host", ["mqtt://entrance:S3cret@10.0.0.1", "entrance:S3cret@10.0.0.1", "S3cret@broker:1"])
+def test_a_password_in_the_brokers_name_is_not_repeated(host: str) -> None:
+    with pytest.raises(ConfigError, match=r"mqtt\.host.*alone") as raised:
+        parse(f"mqtt:\n  host: {host}", "c.yaml")
+    assert "S3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("host", ["broker", "192.168.1.10", "fd00::1", "::1", "mosquitto.local", "böker.example"])
+def test_names_and_addresses_of_every_kind_are_hosts(host: str) -> None:
+    assert parse(f'mqtt:\n  host: "{host}"', "c.yaml").mqtt.host == host
+
+
+def test_home_is_where_it_is_for_a_shell(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    text = "service: {state_dir: ~/state}\nmqtt: {password_file: ~/pw}\nvision: {models_dir: ~/m}"
+    settings = parse(text, "c.yaml")
+    assert settings.service.state_dir == tmp_path / "state"
+    assert settings.mqtt.password_file == tmp_path / "pw"
+    assert settings.vision.models_dir == tmp_path / "m"
 
 
 def test_a_password_in_the_file_is_not_repeated_in_the_error() -> None:

@@ -12,7 +12,8 @@ EVERYBODY = {"config", "types", "errors"}
 ROOMS = {"camera", "vision", "people", "violations", "outputs", "service", "web"}
 FILES = {"films", "photos"}
 MAY_IMPORT: dict[str, set[str]] = {
-    "config": set(),
+    "config": {"config_fields"},
+    "config_fields": set(),
     "config_file": {"config", "errors"},
     "errors": set(),
     "types": set(),

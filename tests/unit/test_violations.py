@@ -55,6 +55,31 @@ def test_the_box_is_in_fractions_inside_the_frame() -> None:
     assert started.violation.box == (0.0, 0.1, 0.5, 0.5)
 
 
+def test_a_face_that_reaches_over_the_far_edges_is_told_as_ending_at_them() -> None:
+    (started,) = Violations(ViolationSettings()).update([at(Box(480, 360, 700, 500))], frame(1))
+    assert started.violation.box == (0.75, 0.75, 1.0, 1.0)
+
+
+def test_where_a_face_is_is_told_to_less_than_a_pixel() -> None:
+    (started,) = Violations(ViolationSettings()).update([at(Box(101, 103, 163, 181))], frame(1))
+    assert started.violation.box == pytest.approx((101 / 640, 103 / 480, 163 / 640, 181 / 480), abs=0.5 / 640)
+
+
+def test_it_lasts_no_less_than_nothing() -> None:
+    """A frame that the camera dates back must not let a violation end before it began."""
+    room = Violations(ViolationSettings())
+    room.update([person(1, Verdict.NO_MASK)], frame(5))
+    (ended,) = room.end_all(4.0)
+    assert ended.violation.ended_at == NOON + timedelta(seconds=5)
+
+
+def test_the_alarm_sounds_again_when_the_cooldown_is_over_to_the_second() -> None:
+    room = Violations(ViolationSettings(cooldown=10))
+    room.update([person(1, Verdict.NO_MASK)], frame(1))
+    (notice,) = room.update([person(1, Verdict.NO_MASK), person(2, Verdict.NO_MASK)], frame(11))
+    assert notice.alarm
+
+
 def test_kinds_that_do_not_count_make_no_event() -> None:
     room = Violations(ViolationSettings(kinds=("no_mask",)))
     assert room.update([person(1, Verdict.INCORRECT)], frame(1)) == []
@@ -84,6 +109,37 @@ def test_every_other_face_of_the_frame_is_blurred_though_nobody_follows_it() -> 
     assert notice.others == (passer_by,)
 
 
+def at(box: Box) -> Person:
+    return person(1, Verdict.NO_MASK)._replace(box=box)
+
+
+@pytest.mark.parametrize(
+    "bystander",
+    [
+        pytest.param(Box(253, 100, 333, 200), id="right"),
+        pytest.param(Box(147, 100, 227, 200), id="left"),
+        pytest.param(Box(200, 167, 280, 267), id="below"),
+        pytest.param(Box(200, 33, 280, 133), id="above"),
+        pytest.param(Box(220, 120, 256, 165), id="a child before him"),
+        pytest.param(Box(150, 0, 330, 220), id="somebody nearer the camera"),
+        pytest.param(Box(500, 300, 580, 400), id="far right and below"),
+        pytest.param(Box(20, 0, 60, 50), id="far left and above"),
+        pytest.param(Box(290, 100, 370, 200), id="beside him"),
+        pytest.param(Box(200, 210, 280, 310), id="under him"),
+    ],
+)
+def test_a_bystander_whose_face_touches_the_violators_is_blurred(bystander: Box) -> None:
+    (notice,) = Violations(ViolationSettings()).update([at(Box(200, 100, 280, 200))], frame(1), [bystander])
+    assert notice.others == (bystander,)
+
+
+@pytest.mark.parametrize(("right", "down"), [(0, 0), (12, 0), (-12, 0), (0, 15), (0, -15), (8, 8), (-8, -8)])
+def test_the_violators_own_face_stays_visible_though_the_box_trembles(right: int, down: int) -> None:
+    own = Box(200 + right, 100 + down, 280 + right, 200 + down)
+    (notice,) = Violations(ViolationSettings()).update([at(Box(200, 100, 280, 200))], frame(1), [own])
+    assert notice.others == ()
+
+
 def test_with_gender_switched_off_events_carry_none() -> None:
     (notice,) = Violations(ViolationSettings(), gender=False).update([person(1, Verdict.NO_MASK)], frame(1))
     assert notice.violation.gender is None
@@ -107,6 +163,7 @@ def test_quiet_hours_over_midnight() -> None:
     assert not is_quiet(hours, at(7)) and not is_quiet(hours, at(21, 59))
     day = (QuietHours(start=time(12, 0), end=time(13, 0)),)
     assert is_quiet(day, at(12, 30)) and not is_quiet(day, at(13))
+    assert is_quiet(hours, at(22)) and is_quiet(day, at(12)), "from the very minute on"
 
 
 def test_in_quiet_hours_events_are_reported_without_alarm() -> None:

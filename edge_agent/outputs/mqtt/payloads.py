@@ -115,8 +115,8 @@ class StatusPayload(Payload):
     """Pictures that could not be made or kept."""
     frames: FrameRates = FrameRates()
     frame_age_ms: Rate | None = None
-    """Median milliseconds from a frame's capture to the end of its processing, less what it waited for its turn, over
-    the last seconds; null: none was processed in them."""
+    """Median milliseconds from a frame's capture to the end of its processing, less what it waited for its turn,
+    over the last seconds; null: none was processed in them."""
     slowed: str | None = None
     """Why fewer frames are looked at than the configuration asks for, e.g. heat; null: they are not."""
     stage_ms: dict[str, Rate] = Field(default_factory=dict)

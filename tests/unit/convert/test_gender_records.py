@@ -61,6 +61,33 @@ def test_the_cache_is_used_and_renewed(dataset: Path, tmp_path: Path) -> None:
     assert len(load_faces(dataset, cache).files) == COUNT - 10
 
 
+def test_a_cache_of_other_photos_of_the_same_names_is_not_taken(
+    dataset: Path, tmp_path: Path, write_gender_dataset: Callable[..., None]
+) -> None:
+    other, cache = tmp_path / "other", tmp_path / "cache"
+    other.mkdir()
+    write_gender_dataset(other, COUNT, twins=False)
+    pixels = np.array(load_faces(dataset, cache).pixels)
+    assert (load_faces(other, cache).pixels != pixels).any()
+    assert np.array_equal(load_faces(dataset, cache).pixels, pixels)
+
+    (dataset / "gender" / "male" / "face_8.jpg").write_bytes((other / "gender" / "male" / "face_8.jpg").read_bytes())
+    changed = (load_faces(dataset, cache).pixels != pixels).any(axis=(1, 2, 3))
+    assert np.flatnonzero(changed).tolist() == [8]
+
+
+def test_photos_that_are_gone_cost_no_cache(dataset: Path, tmp_path: Path) -> None:
+    cache, photo = tmp_path / "cache", dataset / "gender" / "male" / "face_8.jpg"
+    load_faces(dataset, cache)
+    written = (cache / "gender_pixels.npy").stat().st_mtime_ns
+    photo.rename(tmp_path / "away.jpg")
+    with pytest.raises(ConvertError, match=r"face_8\.jpg"):
+        load_faces(dataset, cache)
+    (tmp_path / "away.jpg").rename(photo)
+    load_faces(dataset, cache)
+    assert (cache / "gender_pixels.npy").stat().st_mtime_ns == written
+
+
 def test_a_cache_that_was_overwritten_half_is_of_nobody(
     dataset: Path, tmp_path: Path, write_gender_dataset: Callable[..., None]
 ) -> None:

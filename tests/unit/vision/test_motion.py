@@ -50,6 +50,26 @@ def test_who_stands_still_for_long_becomes_background(scene: NDArray[np.uint8]) 
     assert moved[0] and not moved[-1]
 
 
+def test_who_creeps_in_slowly_is_motion(scene: NDArray[np.uint8]) -> None:
+    """A pixel a frame: no frame differs from the one before by more than noise."""
+    gate = MotionGate()
+    gate.moved(scene)
+    moved = []
+    for column in range(1, 100):
+        picture = noisy(scene, column)
+        picture[100:340, :column] = 20
+        moved.append(gate.moved(picture))
+    assert any(moved[:60])
+
+
+def test_after_a_pause_the_first_picture_is_worth_a_look(scene: NDArray[np.uint8]) -> None:
+    gate = MotionGate()
+    gate.moved(scene)
+    assert not gate.moved(scene)
+    gate.reset()
+    assert gate.moved(scene)
+
+
 def test_a_grown_picture_is_no_error(scene: NDArray[np.uint8]) -> None:
     gate = MotionGate()
     gate.moved(scene)

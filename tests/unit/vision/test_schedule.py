@@ -39,6 +39,13 @@ def test_motion_is_remembered_for_a_moment() -> None:
     assert schedule.due(0.5, moved=False, present=False, unsure=False)
 
 
+def test_who_went_by_long_ago_costs_nothing_any_more() -> None:
+    schedule = DetectionSchedule("balanced")
+    schedule.due(0.0, moved=True, present=False, unsure=False)
+    looks = [schedule.due(i / 10, moved=False, present=False, unsure=False) for i in range(1, 601)]
+    assert sum(looks) <= 40, "a minute of stillness"
+
+
 def test_full_power_looks_always_and_low_power_less() -> None:
     quiet = {"moved": False, "present": False, "unsure": False}
     assert runs("full", 10, **quiet) == 100
