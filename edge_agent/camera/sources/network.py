@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 import time
@@ -15,6 +16,7 @@ from edge_agent.camera.sources.pacing import StreamClock
 from edge_agent.config import STREAM_PORTS, CameraSettings
 from edge_agent.errors import CameraError
 
+_FFMPEG_LOG, _QUIET = "OPENCV_FFMPEG_LOGLEVEL", "-8"  # AV_LOG_QUIET, libavutil/log.h
 _SCHEME = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*")
 ONE_SLASH = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):/(?!/)")
 """How an address begins in which a slash was forgotten."""
@@ -44,6 +46,9 @@ class NetworkCamera:
         self.close()
         deadline = time.monotonic() + self._settings.open_timeout
         self._knock()
+        # What FFmpeg says of a stream may hold its address, and with it the password. OpenCV reads this once per
+        # process; an owner's own choice is respected.
+        os.environ.setdefault(_FFMPEG_LOG, _QUIET)
         left = max(0.5, deadline - time.monotonic())
         capture = cv2.VideoCapture(
             self._url,
