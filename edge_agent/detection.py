@@ -23,6 +23,9 @@ from edge_agent.vision.networks import StageTimes
 
 _NOMINAL_FPS = 25.0
 """Where a video does not tell its rate."""
+_WHOLE = 0.9
+"""Part of the pictures and of the length a film says it has that must be there: some containers tell the length
+alone, and the number is guessed from it."""
 _SMALLEST = 8
 """Pixels of the smallest face that is judged, in films as on photos: the least `vision.mask.min_face` may be."""
 
@@ -62,7 +65,8 @@ class Detection:
         yield Result(path, False, 0.0, image, self._line(path, 0, image, observations, None))
 
     def video(self, path: Path) -> Iterator[Result]:
-        """Every frame of a video. Raises InputError if it can't be opened or holds no frame."""
+        """Every frame of a video. Raises InputError if it can't be opened or holds no frame, and at its end if it
+        breaks off."""
         if self._used:  # people of another film are other people
             self._chain = Chain(self._settings)
         self._used = True
@@ -70,8 +74,9 @@ class Detection:
             capture = cv2.VideoCapture(str(stack.enter_context(films.name_for_opencv(path))))
             stack.callback(capture.release)
             fps = films.rate(capture, _NOMINAL_FPS)
+            told = capture.get(cv2.CAP_PROP_FRAME_COUNT)
             begin = datetime.now(timezone.utc)
-            index = 0
+            index, seconds = 0, 0.0
             while True:
                 good, image = capture.read()
                 if not good:
@@ -79,11 +84,14 @@ class Detection:
                 now = index / fps
                 frame = Frame(index, np.asarray(image, np.uint8), now, begin + timedelta(seconds=now))
                 result = self._chain.process(frame)
+                seconds = capture.get(cv2.CAP_PROP_POS_MSEC) / 1000
                 line = self._line(path, index, frame.image, result.observations, result.persons)
                 yield Result(path, True, fps, frame.image, line)
                 index += 1
         if index == 0:
             raise InputError(f"{path}: neither an image nor a video, or a damaged one")
+        if index < _WHOLE * told and seconds < _WHOLE * told / fps:
+            raise InputError(f"{path}: broke off after {index} of the {told:.0f} pictures it says it has: damaged?")
 
     def _line(
         self,

@@ -96,8 +96,9 @@ def _sources(inputs: list[Path], drawn: Path | None, complaints: list[str]) -> I
     for path in inputs:
         try:
             if path.is_dir():
-                inside = _inside(path, drawn)
-                if not inside:
+                before = len(complaints)
+                inside = _inside(path, drawn, complaints)
+                if not inside and len(complaints) == before:
                     complaints.append(f"{path}: no images or videos in this folder")
                 for file in inside:
                     yield Source(file, file.relative_to(path), _is_video(file))
@@ -109,15 +110,19 @@ def _sources(inputs: list[Path], drawn: Path | None, complaints: list[str]) -> I
             complaints.append(f"{path}: can't be read: {error.strerror}")
 
 
-def _inside(folder: Path, drawn: Path | None) -> list[Path]:
+def _inside(folder: Path, drawn: Path | None, complaints: list[str]) -> list[Path]:
     """The images and videos of a folder, but for those in `drawn` within it: an earlier run's annotated ones.
 
-    Raises OSError if they can't be looked at.
+    Folders that can't be looked into become `complaints`.
     """
     from edge_agent import photos
 
+    def closed(error: OSError) -> None:
+        complaints.append(f"{error.filename}: can't be read: {error.strerror}")
+
     endings = photos.SUFFIXES | _VIDEOS
-    files = sorted(p for p in folder.rglob("*") if p.suffix.lower() in endings and p.is_file())
+    found = (Path(within, name) for within, _, names in os.walk(folder, onerror=closed) for name in names)
+    files = sorted(path for path in found if path.suffix.lower() in endings and path.is_file())
     if drawn is None:
         return files
     target, top = Path(os.path.realpath(drawn)), Path(os.path.realpath(folder))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from numpy.typing import NDArray
 from skimage import data
 
 from edge_agent.commands.demo import clip
-from edge_agent.commands.detect import _is_video, _progress
+from edge_agent.commands.detect import _inside, _is_video, _progress
 from edge_agent.config import MaskSettings, Settings, VisionSettings
 from edge_agent.detection import Detection
 
@@ -274,3 +276,37 @@ def test_what_has_no_ending_is_told_apart_by_what_is_in_it(tmp_path: Path, portr
     assert done.returncode == 2
     assert json.loads(done.stdout)["file"] == "photo"
     assert "notes: neither an image nor a video" in done.stderr
+
+
+def test_a_film_that_breaks_off_is_said_and_what_there_is_is_done(tmp_path: Path) -> None:
+    whole, half = tmp_path / "whole.avi", tmp_path / "half.avi"
+    writer = cv2.VideoWriter(str(whole), cv2.VideoWriter.fourcc(*"MJPG"), 10, (64, 48))
+    rng = np.random.default_rng(0)
+    for _ in range(40):
+        writer.write(rng.integers(0, 255, (48, 64, 3), np.uint8))
+    writer.release()
+    half.write_bytes(whole.read_bytes()[: whole.stat().st_size // 2])
+    done = detect(whole, half, "--jsonl", tmp_path / "out.jsonl")
+    assert done.returncode == 2
+    assert "half.avi: broke off after" in done.stderr
+    assert "whole.avi" not in done.stderr
+    assert 40 < len(lines(tmp_path / "out.jsonl")) < 80
+
+
+def test_a_folder_that_is_closed_is_said(tmp_path: Path, portrait: NDArray[np.uint8]) -> None:
+    (tmp_path / "photos/closed").mkdir(parents=True)
+    cv2.imwrite(str(tmp_path / "photos/open.png"), portrait)
+    complaints: list[str] = []
+
+    def refuse(folder: str) -> Iterator[os.DirEntry[str]]:
+        if Path(folder).name == "closed":
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), folder)
+        return scandir(folder)
+
+    scandir = os.scandir
+    with pytest.MonkeyPatch.context() as patch:  # root, as whom tests may run, is refused nothing
+        patch.setattr(os, "scandir", refuse)
+        found = _inside(tmp_path / "photos", None, complaints)
+    assert [path.name for path in found] == ["open.png"]
+    assert len(complaints) == 1
+    assert "closed: can't be read: Permission denied" in complaints[0]
