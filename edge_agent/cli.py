@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
+import errno
 import io
 import logging
 import os
 import sys
 import threading
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
 from edge_agent import __version__
@@ -28,9 +30,14 @@ exit codes: 0 done, 1 failed, 2 wrong options or input, 78 wrong configuration o
 """
 _SYSLOG_LEVELS = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
 
+_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
+"""What a `write` says of a full or failing disk behind stdout; it names no file."""
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command; returns its exit code. Options that make no sense end the process with 2 (argparse)."""
+    if sys.stdout is None:  # closed by whoever started us (`>&-`)
+        sys.stdout = Path(os.devnull).open("w")  # noqa: SIM115 - for as long as the process lives
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # a terminal or pipe that knows no → or ✓
     parser = _parser()
@@ -38,6 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     _set_up_logging(options.log_level)
     try:
         code: int = options.run(options)
+        sys.stdout.flush()
     except EdgeAgentError as error:
         print(f"edge-agent: {error}", file=sys.stderr)
         return error.exit_code
@@ -45,9 +53,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130  # as shells report SIGINT
     except BrokenPipeError:
         # The reader (`| head`) has gone; nothing more is to be said, not even at the interpreter's exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _say_no_more()
+        return EXIT_FAILURE
+    except OSError as error:
+        if error.filename is not None or error.errno not in _UNWRITABLE:
+            raise
+        print(f"edge-agent: the output can't be written: {error.strerror}", file=sys.stderr)
+        _say_no_more()
         return EXIT_FAILURE
     return code
+
+
+def _say_no_more() -> None:
+    """What is left in the buffer goes nowhere: else the interpreter would try it, and complain, at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def entry() -> NoReturn:

@@ -137,7 +137,13 @@ def _extras(settings: Settings, config: Path | None) -> Iterator[CheckLine]:
             hint = "`install.sh upgrade --extras +web`, or without the installer pip install 'edge-agent[web]'"
             yield CheckLine("live page", "fail", str(error), hint)
         else:
-            yield CheckLine("live page", "ok", f"{page.__name__} can be served on port {settings.web.port}")
+            where = f"{settings.web.host} port {settings.web.port}"
+            trouble = page.trouble(settings.web)
+            if trouble is None:
+                yield CheckLine("live page", "ok", f"can be served at {where}")
+            else:
+                hint = "stop the service while you check, or correct web.host and web.port"
+                yield CheckLine("live page", "warn", f"can't be served at {where}: {trouble}", hint)
     if settings.snapshots.enabled and settings.snapshots.directory is not None:
         yield _snapshots(settings.snapshots.directory, config)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import logging
+import math
 import tempfile
 import threading
 import time
@@ -38,7 +39,7 @@ def clip() -> Path:
 
 
 def run(options: argparse.Namespace) -> int:
-    if options.seconds is not None and options.seconds <= 0:
+    if options.seconds is not None and not 0 < options.seconds < math.inf:
         raise InputError("--seconds must be more than 0")
     from rich.console import Console
     from rich.markup import escape

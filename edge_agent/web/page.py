@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
 import threading
 from collections.abc import Callable
 from typing import Any
@@ -33,6 +34,21 @@ IDLE_SECONDS = 15.0
 _CLOSE_SECONDS = 1.0
 """Time that open answers get at the end."""
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def trouble(settings: WebSettings) -> str | None:
+    """Why the page can't be served at `web.host` and `web.port` now; None if it can."""
+    try:
+        kinds = socket.getaddrinfo(
+            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+        )  # as asyncio's create_server asks
+        for family, _, _, _, address in kinds:
+            with socket.socket(family, socket.SOCK_STREAM) as listener:
+                listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                listener.bind(address)
+    except OSError as error:
+        return error.strerror or str(error)
+    return None
 
 
 class WebPage:

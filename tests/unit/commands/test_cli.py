@@ -6,6 +6,7 @@ import json
 import os
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -110,6 +111,50 @@ def test_an_altered_model_fails_the_check(tmp_path: Path, capsys: pytest.Capture
     assert checks["models"]["status"] == "fail"
     assert "mask_detector.tflite" in checks["models"]["text"]
     assert checks["camera"]["status"] == "ok"
+
+
+@pytest.mark.parametrize("command", [["schema"], ["models", "list"], ["cameras"]])
+def test_a_full_disk_behind_stdout_is_a_line_and_no_traceback(command: list[str]) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "edge_agent", *command], stdout=full, stderr=subprocess.PIPE, text=True
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines()[-1:] == ["edge-agent: the output can't be written: No space left on device"]
+    assert "Traceback" not in done.stderr
+
+
+def test_without_stdout_a_command_does_its_work_all_the_same() -> None:
+    closed = f"{sys.executable} -m edge_agent schema >&-"
+    done = subprocess.run(["sh", "-c", closed], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("seconds", ["nan", "inf", "0", "-1"])
+def test_a_demo_of_no_length_is_refused(seconds: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["demo", f"--seconds={seconds}"]) == 2
+    assert "--seconds" in capsys.readouterr().err
+
+
+def test_check_looks_whether_the_live_page_can_listen(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pytest.importorskip("aiohttp")
+    config = tmp_path / "config.yaml"
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        found = []
+        for host in ("127.0.0.1", "192.0.2.1"):  # taken, and none of this machine (RFC 5737)
+            settings = {
+                "camera": {"source": "test"},
+                "mqtt": {"enabled": False},
+                "web": {"enabled": True, "host": host, "port": port},
+            }
+            config.write_text(yaml.safe_dump(settings))
+            main(["check", "--json", "-c", str(config)])
+            checks = {line["name"]: line for line in json.loads(capsys.readouterr().out)["checks"]}
+            found.append((checks["live page"]["status"], checks["live page"]["text"]))
+    assert [status for status, _ in found] == ["warn", "warn"]
+    assert "in use" in found[0][1]
+    assert "192.0.2.1" in found[1][1]
 
 
 def test_check_says_what_to_do_about_a_wrong_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
