@@ -46,7 +46,7 @@ class CameraSettings(Section):
     fourcc: Annotated[str, Field(pattern=r"^[A-Za-z0-9 ]{4}$")] = "MJPG"
     reduce: Literal["auto", 1, 2, 4, 8] = "auto"
     """Decode a V4L2 camera's JPEGs at this part of their size, which costs a part of the time. `auto`: the smallest
-    that is at least 640 pixels wide; choose 1 where `vision.face.input_width` is more than that."""
+    whose longer side has at least 640 pixels; choose 1 where `vision.face.input_width` is more than that."""
     exposure: Literal["auto"] | Annotated[float, Field(allow_inf_nan=False)] | None = None
     """None leaves the camera as it is; `auto`, or a value in the camera's own unit."""
     rotate: Literal[0, 90, 180, 270] = 0

@@ -27,7 +27,8 @@ _WHOLE = 0.9
 """Part of the pictures and of the length a film says it has that must be there: some containers tell the length
 alone, and the number is guessed from it."""
 _SMALLEST = 8
-"""Pixels of the smallest face that is judged, in films as on photos: the least `vision.mask.min_face` may be."""
+"""Pixels of the smallest face that is judged, in films as on photos: the least `vision.mask.min_face` may be. What
+`vision.face` leaves out, by its `min_size` say, is no face here either."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +43,7 @@ class Result:
 
 
 class Detection:
-    """Looks at every face of every picture: nothing is left out to save time.
+    """Looks at every face that the face net finds in every picture: none is passed over to save time.
 
     Raises ModelError if a model is missing, altered or of the wrong shape.
     """

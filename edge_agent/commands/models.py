@@ -20,7 +20,7 @@ def register(commands: Commands, common: argparse.ArgumentParser) -> None:
         parents=[common],
         help="the model files: list, verify, fetch",
         description="The model store: what there is, whether it is unaltered, and how to get what is missing.",
-        epilog="exit codes: 0 all well, 1 a model in use is missing or altered, or could not be fetched",
+        epilog="exit codes: 0 all well, 1 a bundled model is missing, a file is altered, or none could be fetched",
     )
     parser.add_argument("--dir", type=Path, metavar="DIR", help="another folder with a manifest.yaml")
     actions = parser.add_subparsers(metavar="ACTION", required=True)

@@ -26,9 +26,10 @@ def render(frame: Frame, violation: Violation, others: tuple[Box, ...], max_widt
     """
     height, width = frame.image.shape[:2]
     scale = min(1.0, max_width / width)
-    image = frame.image.copy()
     if scale < 1.0:
         image = _resized(frame.image, max(1, round(width * scale)), max(1, round(height * scale)))
+    else:
+        image = frame.image.copy()
     for box in others:
         hide(image, Box(*(scale * value for value in box)))
     _draw_box(image, violation)

@@ -29,7 +29,7 @@ class TestPattern:
     def __init__(self, settings: CameraSettings) -> None:
         self._settings = settings
         self._pacer = Pacer(settings.realtime)
-        colours = np.repeat(np.array(self._COLOURS, np.uint8)[None], 1, axis=0)
+        colours = np.array(self._COLOURS, np.uint8)[None]
         size = (settings.width, settings.height)
         self._bars = cv2.resize(colours, size, interpolation=cv2.INTER_NEAREST)
         self._number = 0
