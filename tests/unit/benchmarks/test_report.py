@@ -20,7 +20,7 @@ def figures(ms: float = 5.0, false: float = 0.1, ready: float = 0.8, share: floa
     }  # fmt: skip
     events = {"found_share": 0.98, "false_per_hour": false, "delay_p95": 0.5}
     return {
-        "loop": {"medians": medians, "empty_share": 0.02, "empty_fps": 15.0, "decode_ms": 1.0},
+        "loop": {"medians": medians, "empty_share": 0.02, "empty_fps": 15.0, "camera_ms": 1.0},
         "networks": [
             {"ours": "edge_face", "theirs": "res10", "goal": 0.25, "ours_ms": 6, "theirs_ms": 30, "share": share},
             {"ours": "mask", "theirs": "float", "goal": None, "ours_ms": 1.0, "theirs_ms": 5.0, "share": 0.2},
