@@ -204,7 +204,7 @@ def _medians(laps: list[dict[str, float]]) -> dict[str, float]:
 
 
 def _camera_ms(image: Image, settings: CameraSettings, repeats: int = 50) -> float:
-    """What a 640×480 JPEG camera's thread takes for a frame: to decode it, and to see that it shows something new."""
+    """What a 640×480 JPEG camera's thread takes for a frame: to decode it, and to see that it shows something."""
     watch = PictureWatch(settings, live=True)
     _, packed = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, 85])
     begin = time.process_time()
