@@ -98,8 +98,14 @@ def _devices(settings: Settings, config: Path | None) -> Iterator[CheckLine]:
     if settings.mqtt.enabled:
         from edge_agent.outputs.mqtt.check import probe as probe_broker
         from edge_agent.outputs.mqtt.credentials import with_system_password
+        from edge_agent.outputs.switches import Switches
 
-        yield _password_file(settings, config) or probe_broker(with_system_password(settings.mqtt), settings.device)
+        yield _password_file(settings, config) or probe_broker(
+            with_system_password(settings.mqtt),
+            settings.device,
+            snapshots=settings.snapshots,
+            ranges=Switches.from_settings(None, settings).ranges,
+        )
     else:
         yield CheckLine("broker", "ok", "MQTT is switched off in the configuration")
     yield from _extras(settings, config)

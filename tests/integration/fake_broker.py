@@ -25,6 +25,8 @@ class Conversation:
     """Whether the client ended it with a DISCONNECT, which voids its will."""
     most_unanswered: int = 0
     """Most publications that waited for their acknowledgement at once."""
+    longest: int = 0
+    """Bytes of the longest packet."""
 
     def bodies(self, end: str) -> list[bytes]:
         """Payloads of the topics that end so."""
@@ -35,18 +37,33 @@ class FakeBroker:
     """Takes all connections, answers pings and subscriptions, and acknowledges publications one at a time."""
 
     def __init__(
-        self, *, acknowledges: bool = True, receive_maximum: int | None = None, idle: float = _IDLE
+        self,
+        *,
+        acknowledges: bool = True,
+        receive_maximum: int | None = None,
+        maximum_packet_size: int | None = None,
+        says_so: bool = True,
+        refuses: dict[str, int] | None = None,
+        leaves_at: str | None = None,
+        idle: float = _IDLE,
     ) -> None:
         """`acknowledges`: False never does; may be changed at any time.
 
         `idle`: seconds without a word before each acknowledgement.
 
         `receive_maximum`: told to clients of MQTT 5; one that has more on its way is thrown out, as the standard
-        demands (reason 0x93).
+        demands (reason 0x93). `maximum_packet_size`: likewise (reason 0x95), and told to them if it `says_so`.
+
+        `refuses`: codes with which publications are answered in MQTT 5, by the ends of their topics; may be changed
+        at any time. `leaves_at`: end of topics at which it ends the connection (reason 0x87) instead.
         """
         self.acknowledges = acknowledges
         self.conversations: list[Conversation] = []
         self._receive_maximum = receive_maximum
+        self._maximum_packet_size = maximum_packet_size
+        self._says_so = says_so
+        self.refuses = refuses or {}
+        self._leaves_at = leaves_at
         self._idle = idle
         self._listener = socket.create_server((LOOPBACK, 0))
         self.port: int = self._listener.getsockname()[1]
@@ -80,13 +97,19 @@ class FakeBroker:
                     data = peer.recv(65_536)
                 except TimeoutError:
                     if unanswered and self.acknowledges:
-                        peer.sendall(b"\x40\x02" + unanswered.popleft())
+                        peer.sendall(unanswered.popleft())
                     continue
                 if not data:
                     return
                 buffer += data
+                before = len(buffer)
                 while (packet := _take_packet(buffer)) is not None:
                     head, body = packet
+                    size, before = before - len(buffer), len(buffer)
+                    conversation.longest = max(conversation.longest, size)
+                    if self._maximum_packet_size is not None and size > self._maximum_packet_size:
+                        peer.sendall(b"\xe0\x02\x95\x00")
+                        return
                     if head >> 4 == _CONNECT:
                         version = body[6]
                         peer.sendall(self._connack(version))
@@ -102,7 +125,12 @@ class FakeBroker:
                         if self._receive_maximum is not None and len(unanswered) >= self._receive_maximum:
                             peer.sendall(b"\xe0\x02\x93\x00")
                             return
-                        unanswered.append(_note(conversation, body, version))
+                        number = _note(conversation, body, version)
+                        topic = conversation.published[-1][0]
+                        if self._leaves_at is not None and topic.endswith(self._leaves_at):
+                            peer.sendall(b"\xe0\x02\x87\x00")
+                            return
+                        unanswered.append(self._puback(topic, number, version))
                         conversation.most_unanswered = max(conversation.most_unanswered, len(unanswered))
         except OSError:
             return
@@ -113,8 +141,16 @@ class FakeBroker:
         if version != 5:
             return b"\x20\x02\x00\x00"
         properties = b"" if self._receive_maximum is None else b"\x21" + self._receive_maximum.to_bytes(2, "big")
+        if self._maximum_packet_size is not None and self._says_so:
+            properties += b"\x27" + self._maximum_packet_size.to_bytes(4, "big")
         body = b"\x00\x00" + bytes([len(properties)]) + properties
         return bytes([0x20, len(body)]) + body
+
+    def _puback(self, topic: str, number: bytes, version: int) -> bytes:
+        code = next((code for end, code in self.refuses.items() if topic.endswith(end)), None)
+        if version != 5 or code is None:
+            return b"\x40\x02" + number
+        return b"\x40\x03" + number + bytes([code])
 
 
 class Liar:

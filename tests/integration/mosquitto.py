@@ -20,7 +20,11 @@ import jsonschema
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge_agent.config import DeviceSettings, MqttSettings, SnapshotSettings
+from edge_agent.outputs.mqtt import check
 from edge_agent.outputs.mqtt.payloads import schemas
+from edge_agent.outputs.switches import Switches
+from edge_agent.types import CheckLine
 
 PROGRAM = shutil.which("mosquitto") or shutil.which("mosquitto", path="/usr/sbin:/usr/local/sbin")
 LOOPBACK = "127.0.0.1"
@@ -84,6 +88,42 @@ class Mosquitto:
             self._process.send_signal(sign)
             self._process.wait(10)
             self._process = None
+
+
+DOOR = DeviceSettings(id="door", name="Front door")
+RIGHTS = """\
+topic write edge_agent/door/#
+topic read edge_agent/door/+/set
+topic read edge_agent/door/buzzer/test
+topic write homeassistant/device/edge_agent_door/config
+topic read homeassistant/status
+"""
+"""What docs/mqtt.md says that a device needs."""
+
+
+def probe(settings: MqttSettings, device: DeviceSettings = DOOR, **snapshots: Any) -> CheckLine:
+    """The broker's line of `edge-agent check`; `snapshots`: settings of that section."""
+    ranges = Switches(None).ranges
+    return check.probe(settings, device, snapshots=SnapshotSettings(**snapshots), ranges=ranges)
+
+
+class StrictMosquitto(Mosquitto):
+    """Knows `door`, who has the rights that may be changed, `guest`, who may nothing, and `owner`, who may all."""
+
+    def __init__(self, folder: Path, rights: str = RIGHTS) -> None:
+        self._rights = folder / "acl"
+        self._write(rights)
+        passwords = make_password_file(folder, door="geheim", guest="guest", owner="owner")
+        lines = ("allow_anonymous false", f"password_file {passwords}", f"acl_file {self._rights}")
+        super().__init__(folder, *lines)
+
+    def allow(self, rights: str) -> None:
+        """Give `door` these rights from now on, with all connections kept."""
+        self._write(rights)
+        self.reload()
+
+    def _write(self, rights: str) -> None:
+        self._rights.write_text(f"user door\n{rights}user owner\ntopic readwrite #\n")
 
 
 def make_password_file(folder: Path, **users: str) -> Path:

@@ -12,10 +12,9 @@ from typing import Any
 
 import pytest
 from fake_broker import Liar
-from mosquitto import LOOPBACK, PROGRAM, Mosquitto, Subscriber, free_port, running, wait_until
+from mosquitto import LOOPBACK, PROGRAM, Mosquitto, Subscriber, free_port, probe, running, wait_until
 
-from edge_agent.config import DeviceSettings, MqttSettings
-from edge_agent.outputs.mqtt.check import probe
+from edge_agent.config import MqttSettings
 from edge_agent.outputs.mqtt.output import MqttOutput
 from edge_agent.outputs.mqtt.paho_client import LONGEST_PACKET
 
@@ -155,7 +154,7 @@ def test_it_is_logged_once(
 def test_commands_after_it_are_obeyed(ways: dict[str, int], mqtt_output: Make, tmp_path: Path) -> None:
     watch = Subscriber(ways["tcp"])
     mqtt_output(ways["tcp"], protocol="3.1.1")
-    watch.wait(lambda: watch.on("/mute/state"), "online")
+    watch.wait(lambda: watch.on("/availability"), "online")
     publish(ways["tcp"], TOPIC, b"x" * (LONGEST_PACKET + 1), tmp_path, retain=False)
     publish(ways["tcp"], TOPIC, b"ON", tmp_path, retain=False)
     watch.wait(lambda: watch.on("/mute/state")[-1].payload == b"ON", "muted")
@@ -191,9 +190,8 @@ def test_an_answer_of_that_length_is_nonsense_and_ends_the_connection(protocol: 
 
 def test_check_tells_of_it_too(ways: dict[str, int], tmp_path: Path) -> None:
     publish(ways["tcp"], TOPIC, b"x" * HUGE, tmp_path)
-    door = DeviceSettings(id="door", name="Front door")
-    line = probe(MqttSettings(host=LOOPBACK, port=ways["tcp"], protocol="3.1.1"), door)
+    line = probe(MqttSettings(host=LOOPBACK, port=ways["tcp"], protocol="3.1.1"))
     assert (line.status, TOPIC in line.text) == ("warn", True), line
     assert "-r -n" in line.hint
-    line = probe(MqttSettings(host=LOOPBACK, port=ways["tcp"], protocol="5"), door)
+    line = probe(MqttSettings(host=LOOPBACK, port=ways["tcp"], protocol="5"))
     assert line.status == "ok", line

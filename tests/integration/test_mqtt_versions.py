@@ -6,15 +6,13 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from fake_broker import LOOPBACK, FakeBroker
-from mosquitto import wait_until
+from mosquitto import probe, wait_until
 
-from edge_agent.config import DeviceSettings, MqttSettings
+from edge_agent.config import MqttSettings
 from edge_agent.demo.broker import _amqtt, _free_port
-from edge_agent.outputs.mqtt.check import probe
 from edge_agent.outputs.mqtt.output import MqttOutput
 
 Make = Callable[..., MqttOutput]
-DOOR = DeviceSettings(id="door")
 
 
 class Versioned(FakeBroker):
@@ -65,9 +63,7 @@ def test_an_old_broker_is_spoken_to_in_its_own_version(
     assert "will not tell of events that it refuses" in caplog.text
 
 
-def test_one_that_hangs_up_may_be_starting_up(
-    versioned: Callable[..., Versioned], mqtt_output: Make
-) -> None:
+def test_one_that_hangs_up_may_be_starting_up(versioned: Callable[..., Versioned], mqtt_output: Make) -> None:
     broker = versioned(4, polite=False)
     output = mqtt_output(broker.port, reconnect_min=0.05)
     wait_until(lambda: output.stats().connected, "connected")
@@ -94,7 +90,7 @@ def test_a_real_broker_of_that_kind(mqtt_output: Make) -> None:
     with _amqtt(port):
         output = mqtt_output(port, reconnect_min=60, connect_timeout=1)
         wait_until(lambda: output.stats().connected, "connected")
-        line = probe(MqttSettings(host=LOOPBACK, port=port), DOOR)
+        line = probe(MqttSettings(host=LOOPBACK, port=port))
         assert line.status == "ok" and "MQTT 3.1.1" in line.text, line
 
 

@@ -1,210 +1,187 @@
-"""Short conversations with the broker for the commands `check` and `purge-discovery`."""
+"""What the commands `check` and `purge-discovery` have to do with the broker."""
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import Any
+from dataclasses import dataclass, field
 
-import paho.mqtt.client as mqtt
-from paho.mqtt.reasoncodes import ReasonCode
-
-from edge_agent.config import DeviceSettings, MqttSettings
-from edge_agent.errors import ConfigError, EdgeAgentError
-from edge_agent.outputs.mqtt.factory import (
-    Trouble,
-    build_client,
-    client_id,
-    explain_error,
-    explain_oversize,
-    explain_refusal,
-    is_unknown_version,
-    versions,
-)
-from edge_agent.outputs.mqtt.paho_client import Client
+from edge_agent.config import DeviceSettings, MqttSettings, SnapshotSettings
+from edge_agent.outputs.mqtt.commands import CHECK
+from edge_agent.outputs.mqtt.discovery import Ranges, discovery_message
+from edge_agent.outputs.mqtt.paho_client import publish_size
+from edge_agent.outputs.mqtt.talk import BrokerError, Talk, converse
 from edge_agent.outputs.mqtt.topics import Topics
+from edge_agent.outputs.mqtt.troubles import Trouble, remedy_of_untaken
 from edge_agent.types import CheckLine
 
-
-class BrokerError(EdgeAgentError):
-    """The broker can't be reached, or does not let this device do what it must."""
-
-    def __init__(self, trouble: Trouble, *, other_version: bool = False) -> None:
-        """`other_version`: the broker may know another version of MQTT."""
-        super().__init__(str(trouble))
-        self.trouble = trouble
-        self.other_version = other_version
+LONGEST_VIOLATION = 480
+"""Bytes that no violation's JSON exceeds."""
 
 
-_GONE = Trouble("the broker closed the connection", "look into its log")
+@dataclass(slots=True)
+class _Answers:
+    """What the broker said to what was tried."""
 
-
-class _Talk:
-    """One connection whose every step is waited for."""
-
-    def __init__(self, client: Client, version: str, timeout: float) -> None:
-        self.version = version
-        """Of MQTT."""
-        self._client = client
-        self._timeout = timeout
-        self._answers: dict[int, list[ReasonCode]] = {}
-        self._over = False
-        self._news = threading.Condition()
-        client.on_publish = self._on_publish
-        client.on_subscribe = self._on_subscribe
-        client.on_unsubscribe = self._on_subscribe
-        client.on_end = self._on_end
+    version: str
+    limit: int | None
+    """Bytes of the longest packet that it takes; None: it names none."""
+    taken: list[str] = field(default_factory=list)
+    refused: dict[str, str] = field(default_factory=dict)
+    """By topic: the name of the reason code."""
+    deaf: list[str] = field(default_factory=list)
+    """Topics of commands to which it may not subscribe."""
+    sent: set[str] = field(default_factory=set)
+    """Other topics of commands on which something was sent, and taken."""
+    heard: set[str] = field(default_factory=set)
+    """Those on which it came back."""
 
     @property
-    def oversize(self) -> Trouble | None:
-        """What came that was too long to be taken in."""
-        return explain_oversize(self._client.oversize) if self._client.oversize is not None else None
-
-    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> ReasonCode:
-        """Publish with QoS 1 and return the broker's answer. Raises `BrokerError` if none comes."""
-        return self._answer(self._client.publish(topic, payload, qos=1, retain=retain).mid)[0]
-
-    def subscribe(self, topics: tuple[str, ...]) -> list[ReasonCode]:
-        """Subscribe and return the broker's answer to each topic. Raises `BrokerError` if none comes."""
-        return self._answer(self._client.subscribe([(topic, 1) for topic in topics])[1])
-
-    def unsubscribe(self, topics: tuple[str, ...]) -> None:
-        """End subscriptions; what is retained there has come by then. Raises `BrokerError` if no answer comes."""
-        self._answer(self._client.unsubscribe(list(topics))[1])
-
-    def _answer(self, mid: int | None) -> list[ReasonCode]:
-        """The answer to a message; `mid`: None if the connection was gone when it was to be sent."""
-        with self._news:
-            self._news.wait_for(lambda: mid is None or mid in self._answers or self._over, self._timeout)
-            if mid in self._answers:
-                return self._answers.pop(mid)
-            if self._client.overwhelmed and self.oversize is not None:
-                raise BrokerError(self.oversize)
-            if mid is None or self._over:
-                raise BrokerError(_GONE)
-            raise BrokerError(Trouble(f"the broker gave no answer within {self._timeout:g} s", "look into its log"))
-
-    def _on_publish(self, _c: mqtt.Client, _u: Any, mid: int, code: ReasonCode, _p: Any) -> None:
-        self._note(mid, [code])
-
-    def _on_subscribe(self, _c: mqtt.Client, _u: Any, mid: int, codes: list[ReasonCode], _p: Any) -> None:
-        self._note(mid, codes)
-
-    def _on_end(self) -> None:
-        with self._news:
-            self._over = True
-            self._news.notify_all()
-
-    def _note(self, mid: int, codes: list[ReasonCode]) -> None:
-        with self._news:
-            self._answers[mid] = codes
-            self._news.notify_all()
+    def told(self) -> bool:
+        """Whether a refusal would have been said (MQTT 5, 3.4.2.1; the PUBACK of 3.1.1 knows none)."""
+        return self.version == "5"
 
 
-@contextmanager
-def _talk(settings: MqttSettings, device: DeviceSettings, version: str | None = None) -> Iterator[_Talk]:
-    """Connect under an id of its own, so that a running service is not thrown out; in this version of MQTT, or in
-    the one that the service would take.
+class _Probe:
+    """What is to be tried with one broker, and what its answers mean."""
 
-    Raises:
-        BrokerError: no connection; its text says why and what to do.
-    """
-    asked = (version,) if version else versions(settings)
-    for spoken in asked:
+    def __init__(
+        self, settings: MqttSettings, device: DeviceSettings, *, snapshots: SnapshotSettings, ranges: Ranges
+    ) -> None:
+        self.topics = Topics(device.id, settings.discovery.prefix)
+        self._discovery: bytes | None = None
+        sends_pictures = snapshots.enabled and snapshots.mqtt
+        if settings.discovery.enabled:
+            self._discovery = discovery_message(self.topics, device, snapshots=sends_pictures, ranges=ranges)
+        self._event_size = publish_size(self.topics.violation, LONGEST_VIOLATION)
+        self._discovery_size = publish_size(self.topics.discovery, len(self._discovery or b""))
+        self._picture_size = publish_size(self.topics.snapshot, snapshots.max_bytes) if sends_pictures else 0
+
+    def ask(self, talk: Talk) -> _Answers:
+        """Subscribe to the commands, and publish what does no harm.
+
+        Availability, status, states and events are not tried: whatever were said there, somebody would believe it.
+        The description is the service's own and told unretained: Home Assistant takes it for what it has already,
+        or for the one that the service will tell. An empty one would remove the device there.
+        """
+        answers = _Answers(talk.version, talk.longest_packet)
+        commands = self.topics.commands()
+        codes = talk.subscribe(commands)
+        answers.deaf += [topic for topic, code in zip(commands, codes, strict=False) if code.is_failure]
+        if answers.limit is not None and answers.limit < self._event_size:
+            return answers
+        self._try(talk, answers, self.topics.check, b"")
+        if self._discovery is not None and answers.told and not self._is_beyond(answers.limit):
+            self._try(talk, answers, self.topics.discovery, self._discovery)
         try:
-            client = _connected(settings, device, spoken)
-            break
+            for topic in self.topics.switch_sets():
+                if topic not in answers.deaf and not talk.publish(topic, CHECK).is_failure:
+                    answers.sent.add(topic)
+            answers.heard = talk.hear(answers.sent)
+            talk.unsubscribe(commands)  # what is retained there has come by then
         except BrokerError as error:
-            if spoken == asked[-1] or not error.other_version:
+            if error.trouble == talk.oversize:
                 raise
-    try:
-        yield _Talk(client, spoken, settings.connect_timeout)
-    finally:
-        client.disconnect()
-        # the loop's thread is a daemon and ends with the connection; a dead network must not hold the command
+            # some brokers end the connection where others answer a refusal; the service publishes nothing there
+            answers.sent.clear()
+        return answers
+
+    def _try(self, talk: Talk, answers: _Answers, topic: str, payload: bytes) -> None:
+        code = talk.publish(topic, payload)
+        if code.is_failure:
+            answers.refused[topic] = code.getName()
+        else:
+            answers.taken.append(topic)
+
+    def _is_beyond(self, limit: int | None) -> bool:
+        """Whether the description is longer than what the broker takes."""
+        return self._discovery is not None and limit is not None and self._discovery_size > limit
+
+    def failures(self, answers: _Answers) -> list[Trouble]:
+        """What keeps the service from its work."""
+        topics, found = self.topics, []
+        if answers.deaf:
+            remedy = f"give this user the right to read {', '.join(answers.deaf)}"
+            found.append(Trouble("it may not listen to commands", remedy))
+        lost = [topic for topic in topics.switch_sets() if topic in answers.sent - answers.heard]
+        if lost and answers.told:
+            how_many = "not all"
+            if len(lost) == len(topics.switch_sets()):
+                how_many, lost = "no", list(topics.commands())
+            what = f"{how_many} commands reach it, though the broker accepts the subscriptions"
+            found.append(Trouble(what, f"give this user the right to read {', '.join(lost)}"))
+        for topic, refusal in answers.refused.items():
+            meant = f"{topics.base}/#" if topic == topics.check else topic
+            what = f"it may not publish {topic} ({refusal})"
+            found.append(Trouble(what, remedy_of_untaken(refusal, meant)))
+        needs = {}
+        if answers.limit is not None and answers.limit < self._event_size:
+            needs["an event"] = self._event_size
+        if self._is_beyond(answers.limit):
+            needs["the description for Home Assistant"] = self._discovery_size
+        if needs:
+            sizes = " and ".join(f"{what} has up to {size}" for what, size in needs.items())
+            what = f"the broker takes packets of {answers.limit} bytes at most, and {sizes}"
+            remedy = f"raise its limit to {max(*needs.values(), self._picture_size)} (mosquitto: max_packet_size)"
+            found.append(Trouble(what, remedy))
+        return found
+
+    def doubts(self, answers: _Answers) -> list[Trouble]:
+        """What costs something, but no event."""
+        if answers.limit is None or self._picture_size <= answers.limit:
+            return []
+        what = f"the broker takes packets of {answers.limit} bytes at most, and larger pictures are not sent"
+        remedy = f"raise its limit to {self._picture_size} (mosquitto: max_packet_size)"
+        return [Trouble(what, f"{remedy}, or lower snapshots.max_bytes")]
+
+    def proven(self, answers: _Answers) -> str:
+        """In words: what of its rights is known."""
+        if answers.told:
+            writes = f"may publish (tried: {', '.join(answers.taken)})"
+        else:
+            writes = "MQTT 3.1.1 does not tell whether it may publish"
+        if answers.heard.issuperset(self.topics.switch_sets()):
+            return f"{writes}, commands reach it"
+        return f"{writes}; the broker accepts the subscriptions, whether commands arrive it does not tell"
 
 
-def _connected(settings: MqttSettings, device: DeviceSettings, version: str) -> Client:
-    try:
-        client = build_client(settings, client_id(settings, device.id) + "_check", version)
-    except ConfigError as error:
-        raise BrokerError(explain_error(error, settings)) from None
-    answered = threading.Event()
-    codes: list[ReasonCode] = []
+def probe(
+    settings: MqttSettings, device: DeviceSettings, *, snapshots: SnapshotSettings, ranges: Ranges
+) -> CheckLine:
+    """Connect as the service would and find out whether it may publish and be told commands; nothing is left at the
+    broker. `ranges`: lowest and highest `threshold` and `cooldown`.
 
-    def on_connect(_c: mqtt.Client, _u: Any, _f: Any, code: ReasonCode, _p: Any) -> None:
-        codes.append(code)
-        answered.set()
-
-    client.on_connect = on_connect
-    client.on_disconnect = lambda *_: answered.set()
-    try:
-        client.dial(settings.host, settings.port, settings.keepalive)
-    except (OSError, ValueError) as error:
-        raise BrokerError(explain_error(error, settings)) from None
-    client.loop_start()
-    try:
-        if not answered.wait(settings.connect_timeout):
-            raise BrokerError(explain_error(TimeoutError(), settings), other_version=True)
-        if not codes:
-            raise BrokerError(explain_error(ConnectionResetError(), settings), other_version=True)
-        if codes[0].is_failure:
-            raise BrokerError(explain_refusal(codes[0]), other_version=is_unknown_version(codes[0]))
-    except BrokerError:
-        client.disconnect()
-        raise
-    return client
-
-
-def probe(settings: MqttSettings, device: DeviceSettings) -> CheckLine:
-    """Connect as the service would and find out whether it may listen and publish; leaves nothing at the broker.
-
-    Only an empty message on `<base>/check` is published. Whether it is taken is told by MQTT 5 alone, so that
-    version is tried for this one question even if 3.1.1 is configured.
+    Published are: an empty message on `<base>/check`; with discovery, an unretained copy of what the service tells
+    Home Assistant; and on the switches' topics a word that switches nothing, to see it come back. What is refused
+    is told by MQTT 5 alone, so that version is tried for these questions even if 3.1.1 is configured.
     """
-    topics = Topics(device.id, settings.discovery.prefix)
+    probing = _Probe(settings, device, snapshots=snapshots, ranges=ranges)
     where = f"{settings.host}:{settings.port}"
     began = time.monotonic()
     try:
-        with _talk(settings, device) as talk:
+        with converse(settings, device) as talk:
             took = time.monotonic() - began
-            refused = [
-                topic
-                for topic, code in zip(topics.commands(), talk.subscribe(topics.commands()), strict=False)
-                if code.is_failure
-            ]
-            talk.unsubscribe(topics.commands())  # what is retained there has come by then
+            answers = probing.ask(talk)
             oversize = talk.oversize
             version = talk.version
-            writable = _may_write(talk, topics) if version == "5" else None
         if settings.protocol == "3.1.1":
-            writable = _ask_in_version_5(settings, device, topics)
+            answers = _ask_in_version_5(probing, settings, device) or answers
     except BrokerError as error:
         return CheckLine("broker", "fail", error.trouble.what, error.trouble.remedy)
-    if refused:
-        hint = f"give this user the right to read {', '.join(refused)}"
-        return CheckLine("broker", "fail", f"{where}: connected, but it may not listen to commands", hint)
-    if writable is False:
-        hint = f"give this user the right to write {topics.base}/# and {topics.discovery}"
-        return CheckLine("broker", "fail", f"{where}: connected, but it may not publish", hint)
-    if oversize is not None:
-        return CheckLine("broker", "warn", f"{where}: connected, but {oversize.what}", oversize.remedy)
+    doubts = probing.doubts(answers) + ([oversize] if oversize is not None else [])
+    failures = probing.failures(answers)
+    if troubles := failures + doubts:
+        text = f"{where}: connected, but {'; '.join(trouble.what for trouble in troubles)}"
+        hint = "; ".join(dict.fromkeys(trouble.remedy for trouble in troubles))
+        return CheckLine("broker", "fail" if failures else "warn", text, hint)
     security = "TLS" if settings.tls.enabled else "no TLS"
-    rights = "may listen and publish" if writable else "may listen; MQTT 3.1.1 does not tell whether it may publish"
-    text = f"{where}: connected in {took * 1000:.0f} ms, MQTT {version}, {security}, {rights}"
+    text = f"{where}: connected in {took * 1000:.0f} ms, MQTT {version}, {security}, {probing.proven(answers)}"
     return CheckLine("broker", "ok", text)
 
 
-def _may_write(talk: _Talk, topics: Topics) -> bool:
-    return not talk.publish(f"{topics.base}/check", b"").is_failure
-
-
-def _ask_in_version_5(settings: MqttSettings, device: DeviceSettings, topics: Topics) -> bool | None:
+def _ask_in_version_5(probing: _Probe, settings: MqttSettings, device: DeviceSettings) -> _Answers | None:
     try:
-        with _talk(settings, device, "5") as talk:
-            return _may_write(talk, topics)
+        with converse(settings, device, "5") as talk:
+            return probing.ask(talk)
     except BrokerError:
         return None  # an old broker: it can't be known
 
@@ -218,9 +195,9 @@ def purge_discovery(settings: MqttSettings, device: DeviceSettings) -> None:
     topics = Topics(device.id, settings.discovery.prefix)
     # the description first: without it Home Assistant has forgotten the entities before their states go
     ordered = (topics.discovery, *(topic for topic in topics.retained() if topic != topics.discovery))
-    with _talk(settings, device) as talk:
+    with converse(settings, device) as talk:
         for topic in ordered:
             code = talk.publish(topic, b"", retain=True)
             if code.is_failure:
-                remedy = f"give this user the right to write {topics.base}/# and {topics.discovery}"
+                remedy = remedy_of_untaken(code.getName(), f"{topics.base}/# and {topics.discovery}")
                 raise BrokerError(Trouble(f"the broker does not let this user clear {topic} ({code})", remedy))

@@ -6,8 +6,7 @@ import logging
 import random
 import threading
 import time
-from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.properties import Properties
@@ -15,16 +14,17 @@ from paho.mqtt.reasoncodes import ReasonCode
 
 from edge_agent.config import MqttSettings
 from edge_agent.errors import ConfigError
-from edge_agent.outputs.mqtt.factory import (
-    build_client,
+from edge_agent.outputs.mqtt.factory import build_client, versions
+from edge_agent.outputs.mqtt.paho_client import Oversize
+from edge_agent.outputs.mqtt.session import End, Listener, Session, Will
+from edge_agent.outputs.mqtt.troubles import (
+    explain_end,
     explain_error,
     explain_oversize,
     explain_refusal,
     is_lasting,
     is_unknown_version,
-    versions,
 )
-from edge_agent.outputs.mqtt.paho_client import Client, Oversize
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,59 +35,7 @@ _HUNG_UP = 2
 """Attempts in a row at which it hung up, after which a broker is taken for one that knows an older MQTT only."""
 
 _SUSPICIOUS = 3
-"""Short connections in a row after which another client of the same id is suspected."""
-
-
-class Listener(Protocol):
-    """Told what happens, in the network thread: must be quick and must not raise.
-
-    `session` counts connections, so that news of an earlier one can be told apart.
-    """
-
-    def on_up(self, session: int) -> None: ...
-
-    def on_down(self, session: int) -> None: ...
-
-    def on_message(self, topic: str, payload: bytes, retained: bool) -> None: ...
-
-    def on_ack(self, session: int, mid: int, refusal: str | None) -> None:
-        """The broker answered a publication: `refusal` is None if it has taken it."""
-
-    def on_subscription_refused(self) -> None: ...
-
-
-@dataclass(frozen=True, slots=True)
-class Will:
-    topic: str
-    payload: str
-
-
-@dataclass(frozen=True, slots=True)
-class _End:
-    """How a session ended."""
-
-    reason: str
-    slow: bool = False
-    """Whether the next attempt should wait for long."""
-    lasted: float = 0.0
-    """Seconds it was connected."""
-    unknown_version: bool = False
-    """Whether the broker said that it does not know this version of MQTT, or was lost for an answer."""
-    hung_up: bool = False
-    """Whether it ended the connection without an answer."""
-
-
-class _Session:
-    """One connection: a paho client and what became of it."""
-
-    def __init__(self, number: int, client: Client) -> None:
-        self.number = number
-        self.client = client
-        self.answered = threading.Event()
-        self.closed = threading.Event()
-        self.refusal: ReasonCode | None = None
-        self.farewell: str | None = None
-        self.up = False
+"""Short connections in a row after which another client of the same id is suspected where nobody says why."""
 
 
 class Link:
@@ -99,7 +47,7 @@ class Link:
         self._will = will
         self._listener = listener
         self._stopping = threading.Event()
-        self._session: _Session | None = None
+        self._session: Session | None = None
         self._number = 0
         self._short = 0  # connections in a row that did not last
         self._hung_up = 0  # attempts in the newest version, in a row, at which the broker hung up
@@ -125,11 +73,15 @@ class Link:
         self._thread.start()
 
     def publish(self, topic: str, payload: bytes | str, *, retain: bool = False) -> int | None:
-        """Hand a message with QoS 1 to the network thread and return its id; None: there is no connection."""
+        """Hand a message with QoS 1 to the network thread and return its id; None: there is no connection.
+
+        Raises:
+            TooLargeError: the broker of this connection takes nothing of that length; nothing was sent.
+        """
         session = self._session
         if session is None or not self.connected:
             return None
-        info = session.client.publish(topic, payload, qos=1, retain=retain)
+        info = session.client.publish_fitting(topic, payload, retain=retain)
         return info.mid if info.rc == mqtt.MQTT_ERR_SUCCESS else None
 
     def subscribe(self, topics: tuple[str, ...]) -> None:
@@ -165,7 +117,7 @@ class Link:
                 end = self._connect()
             except Exception as error:  # whatever it is may pass: without this thread nothing would be sent again
                 # its kind alone: the words of an error may quote a password, and the reason goes into the status
-                end = _End(f"a fault in the connection ({type(error).__name__}): see the log", slow=True)
+                end = End(f"a fault in the connection ({type(error).__name__}): see the log", slow=True)
                 if end.reason != self._logged:
                     _LOG.error("MQTT: a fault in the connection", exc_info=True)
                     self._logged = end.reason
@@ -187,7 +139,7 @@ class Link:
             # jitter, so that not all devices of a building come back in the same moment
             self._stopping.wait(delay * random.uniform(0.75, 1.25))
 
-    def _connect(self) -> _End:
+    def _connect(self) -> End:
         """Connect in the first version of MQTT that the broker knows, and say how it ended.
 
         The newest is tried each time, and another one only if the broker said that it does not know it, took the
@@ -203,15 +155,15 @@ class Link:
             end = self._connect_once(version)
         return end
 
-    def _connect_once(self, version: str) -> _End:
+    def _connect_once(self, version: str) -> End:
         """Connect, wait until it is over, and say how it ended."""
         settings = self._settings
         try:
             client = build_client(settings, self._identity, version)
         except ConfigError as error:
-            return _End(str(explain_error(error, settings)), slow=True)
+            return End(str(explain_error(error, settings)), slow=True)
         self._number += 1
-        session = _Session(self._number, client)
+        session = Session(self._number, client)
         self._wire(session)
         self._session = session
         try:
@@ -219,7 +171,7 @@ class Link:
             client.loop_start()
             return self._see_through(session, version)
         except (OSError, ValueError) as error:
-            return _End(str(explain_error(error, settings)))
+            return End(str(explain_error(error, settings)))
         finally:
             client.disconnect()  # if it is connected still, or only now
             # the callbacks hold the session, and it the client: without this circle the client's sockets are closed
@@ -227,19 +179,19 @@ class Link:
             client.on_connect = client.on_disconnect = client.on_end = None
             client.on_message = client.on_publish = client.on_subscribe = client.on_oversize = None
 
-    def _see_through(self, session: _Session, version: str) -> _End:
+    def _see_through(self, session: Session, version: str) -> End:
         """Wait for the broker's answer and then for the end of the connection."""
         settings, client = self._settings, session.client
         if not session.answered.wait(settings.connect_timeout):
-            return _End(str(explain_error(TimeoutError(), settings)), unknown_version=True)
+            return End(str(explain_error(TimeoutError(), settings)), unknown_version=True)
         if session.refusal is not None:
-            return _End(
+            return End(
                 str(explain_refusal(session.refusal)),
                 slow=is_lasting(session.refusal),
                 unknown_version=is_unknown_version(session.refusal),
             )
         if not session.up:
-            return _End(str(explain_error(ConnectionResetError(), settings)), hung_up=True)
+            return End(str(explain_error(ConnectionResetError(), settings)), hung_up=True)
         began = time.monotonic()
         _LOG.info("MQTT %s: connected to %s:%d", version, settings.host, settings.port)
         if version != versions(settings)[0] and not self._old:
@@ -251,14 +203,14 @@ class Link:
             self._logged = None
         self._listener.on_down(session.number)
         if client.overwhelmed and client.oversize is not None:  # retained, it comes again
-            return _End(str(explain_oversize(client.oversize)), slow=True)
+            return End(str(explain_oversize(client.oversize)), slow=True)
         reason = session.farewell or "the connection to the broker was lost"
-        self._short = self._short + 1 if lasted < STABLE_AFTER else 0
+        self._short = self._short + 1 if lasted < STABLE_AFTER and session.farewell is None else 0
         if self._short >= _SUSPICIOUS:
             reason += f", again soon after it began: does another client use the id {self._identity}?"
-        return _End(reason, lasted=lasted)
+        return End(reason, lasted=lasted)
 
-    def _wire(self, session: _Session) -> None:
+    def _wire(self, session: Session) -> None:
         client = session.client
         client.will_set(self._will.topic, self._will.payload, qos=1, retain=True)
         # ours is the outbox's window; paho's leaves room for the retained states beside it. Beyond, or beyond what
@@ -269,14 +221,14 @@ class Link:
             if code.is_failure:
                 session.refusal = code
             elif not self._stopping.is_set():
-                client.limit_inflight(properties)
+                client.keep_to(properties)
                 session.up = True
                 self._listener.on_up(session.number)
             session.answered.set()
 
         def on_disconnect(_c: mqtt.Client, _u: Any, flags: Any, code: ReasonCode, _p: Any) -> None:
             if flags.is_disconnect_packet_from_server:
-                session.farewell = f"the broker ended the connection: {code}"
+                session.farewell = str(explain_end(code, self._identity))
             on_end()
 
         def on_end() -> None:

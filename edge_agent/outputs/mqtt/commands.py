@@ -11,6 +11,9 @@ from edge_agent.outputs.switches import NAMES, Switches, SwitchValues
 
 _LOG = logging.getLogger(__name__)
 
+CHECK = b"check"
+"""What `edge-agent check` sends to a switch to see whether commands arrive; it switches nothing."""
+
 _WORDS = {"ON": True, "OFF": False}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?")
 _LONGEST = 48
@@ -39,6 +42,8 @@ class Commands:
         name = self._names.get(topic)
         if name is None and topic != self._topics.buzzer_test:
             return False
+        if name is not None and payload == CHECK:
+            return True
         if retained:
             # somebody's old wish: obeying it at each connect would undo what was switched since
             _LOG.warning("retained message on %s ignored: commands must not be retained", topic)

@@ -37,6 +37,7 @@ class Ack:
     session: int
     mid: int
     refusal: str | None
+    """The name of the reason code with which the broker refused it; None: it was taken."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.config import DeviceSettings, MqttSettings
-from edge_agent.outputs.mqtt.client import Link, Will
+from edge_agent.outputs.mqtt.client import Link
 from edge_agent.outputs.mqtt.clock import Clock
 from edge_agent.outputs.mqtt.factory import client_id
 from edge_agent.outputs.mqtt.inbox import Ack, Down, Inbox, Incoming, Notice, SwitchChanged, Up, Wake
 from edge_agent.outputs.mqtt.payloads import OFFLINE, StatusPayload
+from edge_agent.outputs.mqtt.session import Will
 from edge_agent.outputs.mqtt.topics import Topics
 from edge_agent.outputs.mqtt.worker import Worker
 from edge_agent.outputs.switches import Switches, SwitchValues
@@ -33,7 +34,7 @@ class MqttStats:
 
     connected: bool
     reason: str | None
-    """Why there is no connection, or what the broker refuses though connected; None: all is well."""
+    """Why there is no connection, or what the broker does not take though connected; None: all is well."""
     failures: int
     """Attempts to connect that failed, and connections that were lost, since the start."""
     depth: int
@@ -104,9 +105,10 @@ class MqttOutput:
     def stats(self) -> MqttStats:
         """How it is doing now; never waits."""
         state = self._worker.state
+        untaken = (state.refusal, state.untaken, self._ear.refusal)
         return MqttStats(
             connected=self._link.connected,
-            reason=self._link.reason or state.refusal or self._ear.refusal,
+            reason=self._link.reason or "; ".join(text for text in untaken if text) or None,
             failures=self._link.failures,
             depth=state.depth,
             committed=state.committed,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion, MessageType, MQTTErrorCode
@@ -21,6 +21,33 @@ _HEAD = 1024
 """Bytes that are kept of a longer one, for the sake of its topic."""
 _PIECE = 16_384
 """Bytes of it that are read at once."""
+
+
+_PACKET_TOO_LARGE = 0x95
+_QUOTA_EXCEEDED = 0x97
+_UNSPECIFIED = 0x80
+_PUBACK_REFUSALS = frozenset({_UNSPECIFIED, 0x83, 0x87, 0x90, 0x91, _QUOTA_EXCEEDED, 0x99})
+"""What a PUBACK may say besides that the message was taken (MQTT 5, 3.4.2.1)."""
+
+
+class TooLargeError(Exception):
+    """A publication is longer than the broker of this connection takes, and was not sent."""
+
+    def __init__(self, size: int, limit: int) -> None:
+        """`size`: of the packet; `limit`: the broker's Maximum Packet Size; both in bytes."""
+        super().__init__(f"{size} bytes, the broker takes {limit}")
+        self.size = size
+        self.limit = limit
+
+
+def publish_size(topic: str, length: int) -> int:
+    """Bytes of the packet that publishes a payload of `length` bytes with QoS 1 and without properties.
+
+    MQTT 5, 2.1.4 and 3.3: the topic with its length (2 bytes), the packet's number (2) and the length of no
+    properties (1), after a fixed header of one byte and the length of all that, which has one to four.
+    """
+    rest = 2 + len(topic.encode()) + 2 + 1 + length
+    return 1 + max(1, -(-rest.bit_length() // 7)) + rest
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,6 +74,8 @@ class Client(mqtt.Client):
         """The latest publication of which only the beginning was taken."""
         self.overwhelmed = False
         """Whether this side ended the connection because of it."""
+        self.longest_packet: int | None = None
+        """Bytes of the longest packet that the broker takes; None: it names no limit."""
 
     def dial(self, host: str, port: int, keepalive: int) -> None:
         """Connect; a broker of MQTT 5 is asked to keep all that is longer than `LONGEST_PACKET`.
@@ -68,14 +97,29 @@ class Client(mqtt.Client):
         """
         self._broken_off = True
 
-    def limit_inflight(self, properties: Properties | None) -> None:
-        """Keep to the Receive Maximum in the broker's CONNACK; call it in `on_connect`, before anything is sent.
+    def keep_to(self, properties: Properties | None) -> None:
+        """Keep to what the broker's CONNACK allows; call it in `on_connect`, before anything is sent.
 
-        paho reads it but does not mind it, and its own setter takes no number once there is a connection.
+        Receive Maximum (MQTT 5, 3.2.2.3.3): paho reads it but does not mind it, and its own setter takes no number
+        once there is a connection. Maximum Packet Size (3.2.2.3.6): a client must not send a longer packet; a
+        broker that gets one ends the connection.
         """
         allowed = getattr(properties, "ReceiveMaximum", None)
         if allowed:  # 0 would be no limit to paho, and is against the standard
             self._max_inflight_messages = min(self._max_inflight_messages, allowed)
+        self.longest_packet = getattr(properties, "MaximumPacketSize", None) or None  # 0 is against the standard
+
+    def publish_fitting(self, topic: str, payload: bytes | str, *, retain: bool) -> mqtt.MQTTMessageInfo:
+        """Publish with QoS 1.
+
+        Raises:
+            TooLargeError: the broker said that it takes nothing of that length; the connection goes on.
+        """
+        body = payload.encode() if isinstance(payload, str) else payload
+        size = publish_size(topic, len(body))
+        if self.longest_packet is not None and size > self.longest_packet:
+            raise TooLargeError(size, self.longest_packet)
+        return self.publish(topic, body, qos=1, retain=retain)
 
     def loop_misc(self) -> MQTTErrorCode:
         """What the network thread does in each round, at least once a second."""
@@ -93,6 +137,20 @@ class Client(mqtt.Client):
         finally:
             if self.on_end is not None:
                 self.on_end()
+
+    def _handle_pubackcomp(self, cmd: Literal["PUBACK", "PUBCOMP"]) -> MQTTErrorCode:
+        """What paho reads a PUBACK with: a refusal that the standard does not know would end the connection, and
+        that again at each connect where it is about something retained.
+
+        mosquitto answers so what is beyond its `message_size_limit` (0x95, Packet too large). The standard's word
+        for "an administrative imposed limit has been exceeded" is 0x97.
+        """
+        packet = self._in_packet["packet"]
+        if self.protocol == mqtt.MQTTv5 and len(packet) > 2:
+            code = packet[2]  # after the number of the packet (MQTT 5, 3.4.2)
+            if code >= _UNSPECIFIED and code not in _PUBACK_REFUSALS:
+                packet[2] = _QUOTA_EXCEEDED if code == _PACKET_TOO_LARGE else _UNSPECIFIED
+        return super()._handle_pubackcomp(cmd)
 
     def _sock_recv(self, bufsize: int) -> bytes:
         """What paho reads with: it asks for all the rest of a packet at once, and holds it three times.

@@ -8,6 +8,7 @@ from edge_agent.outputs.mqtt.clock import Clock
 from edge_agent.outputs.mqtt.commands import state_text
 from edge_agent.outputs.mqtt.discovery import discovery_message
 from edge_agent.outputs.mqtt.payloads import OFFLINE, ONLINE, StatusPayload
+from edge_agent.outputs.mqtt.retained import Retained
 from edge_agent.outputs.mqtt.topics import Topics
 from edge_agent.outputs.switches import NAMES, Switches
 
@@ -18,6 +19,9 @@ STATUS_AFTER = 1.0
 class Presence:
     """Publishes it; without a connection that does nothing. Used by the worker's thread alone, but for `status`,
     and `leave` if that thread hangs.
+
+    `online` comes last, after a status of now: Home Assistant would else show, as the present state, what the
+    status from before the outage said.
     """
 
     def __init__(
@@ -38,60 +42,88 @@ class Presence:
         self._snapshots = snapshots
         self._link = link
         self._clock = clock
+        self._retained = Retained(
+            lambda topic, payload: link.publish(topic, payload, retain=True),
+            clock=clock,
+            retry=settings.refused_retry,
+        )
         self.status: StatusPayload | None = None
         """The latest one; may be set by any thread."""
         self._told: StatusPayload | None = None
-        self._retell_at: float | None = None
+        self._online_by: float | None = None  # `online` is yet to be said, by then at the latest
+        self._left = False
 
     @property
     def wait(self) -> float:
         """Seconds until `tell` has something to say even if nothing happens."""
-        return float("inf") if self._retell_at is None else max(0.0, self._retell_at - self._clock.monotonic())
+        online = float("inf") if self._online_by is None else self._online_by - self._clock.monotonic()
+        return max(0.0, min(online, self._retained.wait))
+
+    @property
+    def untaken(self) -> str | None:
+        """What the broker does not take, why, and what to do about it; None: nothing."""
+        return self._retained.untaken
 
     def introduce(self) -> None:
-        """At a connect: the commands are subscribed to, and all is told but the status."""
+        """At a connect: the commands are subscribed to, and all is told but the status and `online`."""
+        self._retained.connected()
+        # The status from before says that there is no connection; the next one comes within a moment.
+        self._told = self.status
+        self._online_by = self._clock.monotonic() + STATUS_AFTER
         subscriptions = self._topics.commands()
         if self._discovery:
             subscriptions += (self._topics.home_assistant_status,)
         self._link.subscribe(subscriptions)
         self._describe()
-        # The status from before says that there is no connection; the next one comes within a moment.
-        self._told = self.status
-        self._retell_at = self._clock.monotonic() + STATUS_AFTER
 
     def describe(self) -> None:
         """To a Home Assistant that has just started: all of it."""
         self._describe()
-        self._tell_status()
+        if self._online_by is None:  # else it follows in a moment
+            self._come_online()
 
     def switch(self, name: str) -> None:
         """The state of this switch."""
-        text = state_text(name, self._switches.get())
-        self._link.publish(self._topics.switch_state(name), text, retain=True)
+        self._retained.publish(self._topics.switch_state(name), state_text(name, self._switches.get()))
 
     def tell(self) -> None:
-        """The status, if it is new or due."""
-        if self.wait <= 0 or self.status is not self._told:
+        """What is new or due: the status, `online`, and what the broker refused."""
+        news = self.status is not self._told
+        if self._online_by is not None and (news or self._clock.monotonic() >= self._online_by):
+            self._come_online()
+        elif news:
             self._tell_status()
+        self._retained.retry()
+
+    def answered(self, mid: int, refusal: str | None) -> bool:
+        """The broker's answer to a publication (:class:`Ack`); False: it was none of these."""
+        return self._retained.answered(mid, refusal)
 
     def leave(self) -> int | None:
-        """The last status and `offline`; the number of the latter's publication, None if there is no connection."""
-        if self._retell_at is not None or self.status is not self._told:
+        """The last status and `offline`; the number of the latter's publication, None if it can't be sent."""
+        self._left = True
+        if self._online_by is not None or self.status is not self._told:
             self._tell_status()
-        return self._link.publish(self._topics.availability, OFFLINE, retain=True)
+        self._online_by = None
+        return self._retained.publish(self._topics.availability, OFFLINE)
 
     def _describe(self) -> None:
         if self._discovery:
             message = discovery_message(
                 self._topics, self._device, snapshots=self._snapshots, ranges=self._switches.ranges
             )
-            self._link.publish(self._topics.discovery, message, retain=True)
-        self._link.publish(self._topics.availability, ONLINE, retain=True)
+            self._retained.publish(self._topics.discovery, message)
         for name in NAMES:
             self.switch(name)
+
+    def _come_online(self) -> None:
+        self._tell_status()
+        self._online_by = None
+        if not self._left:
+            self._retained.publish(self._topics.availability, ONLINE)
 
     def _tell_status(self) -> None:
         status = self.status
         if status is not None:
-            self._link.publish(self._topics.status, status.to_json(), retain=True)
-        self._told, self._retell_at = status, None
+            self._retained.publish(self._topics.status, status.to_json())
+        self._told = status

@@ -9,8 +9,10 @@ from collections.abc import Callable
 from edge_agent.outputs.mqtt.clock import Clock
 from edge_agent.outputs.mqtt.messages import Entry
 from edge_agent.outputs.mqtt.outbox import Outbox
+from edge_agent.outputs.mqtt.paho_client import TooLargeError
 from edge_agent.outputs.mqtt.replay import compose
 from edge_agent.outputs.mqtt.topics import Topics
+from edge_agent.outputs.mqtt.troubles import explain_too_large, remedy_of_untaken
 
 _LOG = logging.getLogger(__name__)
 
@@ -21,7 +23,8 @@ PICTURE_TRIES = 3
 """Connections that may break on one picture before it is given up, so that it does not hold back its event."""
 
 Publish = Callable[[str, bytes], "int | None"]
-"""(topic, payload) to the message's id; None: there is no connection."""
+"""(topic, payload) to the message's id; None: there is no connection. Raises `TooLargeError`: the broker takes
+nothing of that length."""
 
 
 class Sender:
@@ -65,11 +68,13 @@ class Sender:
         self._backlog = outbox.last_seq  # up to here nothing is live
         self._next_replay = 0.0
         self._tries: dict[int, int] = {}
+        self._told_of_size = False  # whether this connection's log tells of a picture that is too large
         self.refusal: str | None = None
         """Why the broker does not take the events, though connected; None: it does."""
 
     def connected(self) -> None:
         self._up = True
+        self._told_of_size = False
         self._flying.clear()
         self._cursor = 0
         self._backlog = self._outbox.last_seq
@@ -179,7 +184,10 @@ class Sender:
                 self._outbox.drop_unreadable(entry.seq)
                 return 0.0
             topic = self._topics.violation
-        mid = self._publish(topic, body)
+        try:
+            mid = self._publish(topic, body)
+        except TooLargeError as error:
+            return self._too_large(entry, error)
         if mid is None:
             self._up = False  # the news of it is on its way
             return math.inf
@@ -192,19 +200,33 @@ class Sender:
             self._next_replay = now + self._gap
         return 0.0
 
+    def _too_large(self, entry: Entry, error: TooLargeError) -> float:
+        """See to a message that the broker would break the connection over; returns seconds as `_send` does."""
+        if not entry.picture:
+            self._hold(entry.seq, str(explain_too_large("an event", error.limit)))
+            return self._refused_retry
+        if not self._told_of_size:
+            trouble = explain_too_large(f"picture {entry.seq}, with {error.size} bytes,", error.limit)
+            _LOG.warning("%s, or lower snapshots.max_bytes; such pictures are dropped", trouble)
+            self._told_of_size = True
+        self._cursor = entry.seq
+        self._outbox.drop_picture(entry.seq)
+        return 0.0
+
     def _refused(self, seq: int, refusal: str) -> None:
         entries = self._outbox.pending(after=seq - 1, limit=1)
         if entries and entries[0].seq == seq and entries[0].picture:
-            _LOG.warning("the broker does not take picture %d (%s): it is dropped", seq, refusal)
+            remedy = remedy_of_untaken(refusal, self._topics.snapshot)
+            _LOG.warning("the broker does not take picture %d (%s), it is dropped: %s", seq, refusal, remedy)
             self._outbox.drop_picture(seq)
             return
-        reason = f"the broker does not take events: {refusal}"
+        remedy = remedy_of_untaken(refusal, self._topics.violation)
+        self._hold(seq, f"the broker does not take events ({refusal}): {remedy}")
+
+    def _hold(self, seq: int, reason: str) -> None:
+        """Keep this event and all after it until the next try, in a while."""
         if self.refusal != reason:
-            _LOG.error(
-                "the broker does not take events (%s): give this user the right to write %s",
-                refusal,
-                self._topics.violation,
-            )
+            _LOG.error("%s", reason)
         self.refusal = reason
         self._cursor = min(self._cursor, seq - 1)
         self._next_replay = self._clock.monotonic() + self._refused_retry

@@ -39,6 +39,11 @@ class Topics:
         return f"{self.base}/buzzer/test"
 
     @property
+    def check(self) -> str:
+        """For `edge-agent check` alone; nothing stays there."""
+        return f"{self.base}/check"
+
+    @property
     def discovery(self) -> str:
         return f"{self.discovery_prefix}/device/edge_agent_{self.device_id}/config"
 
@@ -53,9 +58,12 @@ class Topics:
     def switch_state(self, name: str) -> str:
         return f"{self.base}/{name}/state"
 
+    def switch_sets(self) -> tuple[str, ...]:
+        return tuple(self.switch_set(name) for name in NAMES)
+
     def commands(self) -> tuple[str, ...]:
         """What the device listens to; never anything that it publishes itself."""
-        return (*(self.switch_set(name) for name in NAMES), self.buzzer_test)
+        return (*self.switch_sets(), self.buzzer_test)
 
     def retained(self) -> tuple[str, ...]:
         """What stays at the broker after the device is gone."""

@@ -50,6 +50,9 @@ class WorkerState:
     dropped_pictures: int = 0
     alarm: str | None = None
     refusal: str | None = None
+    """Why the broker does not take events."""
+    untaken: str | None = None
+    """What else the broker does not take, and why."""
 
 
 class Worker:
@@ -150,6 +153,7 @@ class Worker:
                     outbox.dropped_pictures,
                     "; ".join(text for text in (outbox.alarm, self._fault) if text) or None,
                     sender.refusal,
+                    self.presence.untaken,
                 )
                 stop_at = self._stop_at
                 if stop_at is not None:
@@ -196,7 +200,7 @@ class Worker:
             if isinstance(item, Notice):
                 drafts.extend(self._drafts(item))
             elif isinstance(item, Ack):
-                if item.session == self._session:
+                if item.session == self._session and not self.presence.answered(item.mid, item.refusal):
                     acks.append((item.mid, item.refusal))
             elif isinstance(item, Up):
                 settle()  # what was recorded before the connection counts as replayed, what comes after as live

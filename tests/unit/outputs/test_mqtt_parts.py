@@ -10,17 +10,21 @@ from datetime import datetime, timezone
 from pathlib import Path
 
 import pytest
+from paho.mqtt.packettypes import PacketTypes
+from paho.mqtt.reasoncodes import ReasonCode
 from violations import make_notice
 
 from edge_agent.config import MqttSettings
 from edge_agent.errors import ConfigError
 from edge_agent.outputs.mqtt import inbox as inbox_module
 from edge_agent.outputs.mqtt.clock import Clock, clock_synced, kernel_clock_synced, read_boot_id, timesyncd_synced
-from edge_agent.outputs.mqtt.commands import parse, state_text
+from edge_agent.outputs.mqtt.commands import CHECK, Commands, parse, state_text
 from edge_agent.outputs.mqtt.credentials import SYSTEM_PASSWORD, resolve, with_system_password
-from edge_agent.outputs.mqtt.factory import build_client, explain_error
+from edge_agent.outputs.mqtt.factory import build_client
 from edge_agent.outputs.mqtt.inbox import Inbox, Notice, Wake
-from edge_agent.outputs.switches import SwitchValues
+from edge_agent.outputs.mqtt.topics import Topics
+from edge_agent.outputs.mqtt.troubles import explain_end, explain_error
+from edge_agent.outputs.switches import NAMES, Switches, SwitchValues
 
 # -- credentials ------------------------------------------------------------------------------------------
 
@@ -96,7 +100,33 @@ def test_failures_say_what_to_do(error: Exception, what: str, remedy: str) -> No
     assert remedy in trouble.remedy
 
 
+@pytest.mark.parametrize(
+    ("code", "what", "remedy"),
+    [
+        ("Session taken over", "another client of the id twin", "mqtt.client_id"),
+        ("Packet too large", "Packet too large", "max_packet_size"),
+        ("Retain not supported", "Retain not supported", "retain_available"),
+        ("Server shutting down", "Server shutting down", "log"),
+    ],
+)
+def test_a_brokers_last_words_say_what_to_do(code: str, what: str, remedy: str) -> None:
+    trouble = explain_end(ReasonCode(PacketTypes.DISCONNECT, code), "twin")
+    assert what in trouble.what
+    assert remedy in trouble.remedy
+
+
 # -- commands ---------------------------------------------------------------------------------------------
+
+
+def test_the_word_of_check_does_nothing() -> None:
+    def never(*_: object) -> None:
+        raise AssertionError
+
+    topics, switches = Topics("door"), Switches(None)
+    commands = Commands(topics, switches, on_buzzer_test=never, publish_state=never)
+    for name in NAMES:
+        assert commands.handle(topics.switch_set(name), CHECK, retained=False)
+    assert switches.get() == SwitchValues()
 
 
 def test_parse() -> None:

@@ -5,6 +5,7 @@ import subprocess
 import sys
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
+from uuid import uuid4
 
 import jsonschema
 import pytest
@@ -12,8 +13,15 @@ from pydantic import ValidationError
 from violations import make_notice
 
 from edge_agent.config import DeviceSettings, ViolationSettings
+from edge_agent.outputs.mqtt.check import LONGEST_VIOLATION
 from edge_agent.outputs.mqtt.discovery import EVENT_TYPES, components, discovery_message
-from edge_agent.outputs.mqtt.payloads import StatusPayload, ViolationFacts, rfc3339, schemas
+from edge_agent.outputs.mqtt.payloads import (
+    StatusPayload,
+    ViolationFacts,
+    ViolationPayload,
+    rfc3339,
+    schemas,
+)
 from edge_agent.outputs.mqtt.topics import Topics
 from edge_agent.outputs.switches import NAMES, Switches
 from edge_agent.types import Verdict
@@ -65,6 +73,27 @@ def test_a_box_is_clipped_to_the_frame() -> None:
 
 def test_a_confidence_that_rounding_lifts_above_one_is_no_loss() -> None:
     assert ViolationFacts.from_violation(make_notice(confidence=1.0000000000000002).violation).confidence == 1.0
+
+
+def test_no_violation_is_longer_than_check_reckons() -> None:
+    late = datetime(2026, 12, 31, 23, 59, 59, 999_999, tzinfo=timezone.utc)
+    longest = ViolationPayload(
+        event_id=str(uuid4()),
+        type="started",
+        kind="incorrect",
+        person=2**63,
+        confidence=0.12345678901234566,
+        votes=2**63,
+        gender="unknown",
+        box=(0.1234, 0.1234, 0.1234, 0.1234),
+        occurred_at=late,
+        ended_at=late,
+        boot_id=str(uuid4()),
+        seq=2**63,
+        replayed=False,
+        clock_synced=False,
+    )
+    assert LONGEST_VIOLATION - 100 < len(longest.to_json()) <= LONGEST_VIOLATION
 
 
 def test_a_verdict_that_is_no_violation_is_refused() -> None:

@@ -197,6 +197,30 @@ def test_a_refusal_after_a_silence_is_logged(tmp_path: Path, caplog: pytest.LogC
     assert "Not authorized" in (bench.sender.refusal or "")
 
 
+@pytest.mark.parametrize(
+    ("refusal", "remedy"),
+    [
+        ("Not authorized", "give this user the right to write edge_agent/door/violation"),
+        ("Quota exceeded", "max_queued_messages"),
+        ("Topic name invalid", "device.id"),
+        ("Payload format invalid", "allow"),
+        ("Unspecified error", "look into the broker's log"),
+    ],
+)
+def test_every_refusal_has_a_remedy_of_its_own(
+    refusal: str, remedy: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    bench = Bench(tmp_path)
+    bench.sender.connected()
+    bench.append(True, False)
+    bench.sender.pump()
+    bench.acknowledge(1, 2, refusal=refusal)
+    assert remedy in (bench.sender.refusal or "") and refusal in (bench.sender.refusal or "")
+    told = [record.message for record in caplog.records]
+    assert len(told) == 2 and all(remedy.replace("violation", "") in text for text in told), "picture and event"
+    assert ("right to write" in caplog.text) is (refusal == "Not authorized")
+
+
 def test_a_picture_does_not_hold_back_its_event_for_ever(tmp_path: Path) -> None:
     bench = Bench(tmp_path)
     bench.append(True, False)

@@ -98,9 +98,10 @@ def test_a_connection_that_comes_up_at_the_end_learns_the_last_status(
     output.publish_status(StatusPayload(version="1", uptime=1, camera="ok", health="ok"))
     output._inbox.put(Up(1))
     output._worker.start()
-    wait_until(lambda: ("availability", ONLINE) in published, "connected")
+    wait_until(lambda: any(topic == "state" for topic, _ in published), "connected")
     output._worker.stop(0.0, 0.0)
     output._inbox.put(Wake())
     assert output._worker.join(60)
     assert [topic for topic, _ in published[-2:]] == ["status", "availability"]
     assert published[-1][1] == OFFLINE
+    assert ("availability", ONLINE) not in published, "there was no time for that"
