@@ -51,8 +51,7 @@ def test_ffmpeg_does_not_tell_the_cameras_password(playlist: int, tmp_path: Path
         f"camera: {{source: '{source}'}}\nmqtt: {{enabled: false}}\nbuzzer: {{driver: simulated}}\n"
         f"service: {{state_dir: {tmp_path}}}\n"
     )
-    done = subprocess.run(
-        [sys.executable, "-m", "edge_agent", "check", "-c", str(config)], capture_output=True, text=True, timeout=120
-    )
+    command = [sys.executable, "-m", "edge_agent", "check", "-c", str(config)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
     assert "gives no stream" in done.stdout
     assert "S3cretCam" not in done.stdout + done.stderr
