@@ -49,16 +49,14 @@ def as_arrays(faces: Sequence[Face]) -> tuple[NDArray[np.float32], NDArray[np.fl
     return boxes, np.array([face.score for face in faces], np.float32)
 
 
-def nearest(
-    boxes: NDArray[np.float32], box: NDArray[np.float32], overlap: float = SAME_FACE
-) -> NDArray[np.float32] | None:
-    """Of ``boxes`` ``(n, 4)`` the one ``(4,)`` that is of the face at ``box``: that overlaps most, by ``overlap``
-    (IoU) at least; None if there is none."""
+def nearest(boxes: NDArray[np.float32], box: NDArray[np.float32]) -> NDArray[np.float32] | None:
+    """Of ``boxes`` ``(n, 4)`` the one ``(4,)`` that is of the face at ``box``: that overlaps most, by
+    :data:`SAME_FACE` at least; None if there is none."""
     if not len(boxes):
         return None
     shares = overlaps(boxes, box[None])[:, 0]
     best = int(shares.argmax())
-    return boxes[best] if shares[best] >= overlap else None
+    return boxes[best] if shares[best] >= SAME_FACE else None
 
 
 def fingerprint() -> str:

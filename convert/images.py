@@ -1,4 +1,4 @@
-"""Photos from disk, and the size of crops."""
+"""Photos from disk, the size of crops, and what JPEG leaves of them."""
 
 from __future__ import annotations
 
@@ -31,3 +31,12 @@ def scaled(crops: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
         return crops
     how = cv2.INTER_AREA if crops.shape[1] > size else cv2.INTER_LINEAR
     return np.stack([np.asarray(cv2.resize(crop, (size, size), interpolation=how), np.uint8) for crop in crops])
+
+
+def compressed(image: NDArray[np.uint8], quality: int) -> NDArray[np.uint8]:
+    """The image ``(height, width, 3)`` uint8 as JPEG of a ``quality`` from 0 to 100 gives it back.
+
+    The colours are BGR; of RGB much the same is lost.
+    """
+    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
+    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

@@ -91,15 +91,39 @@ def roc_auc(truth: NDArray[np.bool_], scores: NDArray[np.float32]) -> float:
     return float((ranks[truth].sum() - positive * (positive + 1) / 2) / (positive * negative))
 
 
-def calibration_error(sure: NDArray[np.float32], right: NDArray[np.bool_], bins: int = 10) -> float:
+@dataclass(frozen=True)
+class Bin:
+    """Answers of about the same stated probability."""
+
+    count: int
+    sure: float
+    """Mean of their probabilities; nan if there are none."""
+    right: float
+    """Share of them that is right; nan if there are none."""
+
+
+def binned(
+    sure: NDArray[np.float32] | NDArray[np.float64], right: NDArray[np.bool_], low: float = 0.0
+) -> list[Bin]:
+    """Answers in ten bins of equal width, from probability ``low``, below which there is none, to 1.
+
+    ``sure`` and ``right`` are ``(n,)``.
+    """
+    number = np.minimum(((sure - low) * (10 / (1 - low))).astype(int), 9)
+    bins = []
+    for members in (number == index for index in range(10)):
+        if members.any():
+            bins.append(Bin(int(members.sum()), float(sure[members].mean()), float(right[members].mean())))
+        else:
+            bins.append(Bin(0, math.nan, math.nan))
+    return bins
+
+
+def calibration_error(sure: NDArray[np.float32], right: NDArray[np.bool_]) -> float:
     """Expected calibration error: the mean gap between stated confidence and the share of right answers."""
     if not len(sure):
         return math.nan
-    number = np.minimum((sure * bins).astype(int), bins - 1)
-    gaps = [
-        (number == index).sum() * abs(float(sure[number == index].mean()) - float(right[number == index].mean()))
-        for index in np.unique(number)
-    ]
+    gaps = [one.count * abs(one.sure - one.right) for one in binned(sure, right) if one.count]
     return float(sum(gaps) / len(sure))
 
 

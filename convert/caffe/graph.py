@@ -107,7 +107,7 @@ class Graph:
         self._layer(kind, name, [bottom])
         return name
 
-    def eltwise(self, name: str, bottoms: Sequence[str], operation: str = "SUM") -> str:
+    def eltwise(self, name: str, bottoms: Sequence[str], operation: str) -> str:
         """Element by element `SUM`, `PROD` or `MAX` of outputs of one shape."""
         layer = self._layer("Eltwise", name, bottoms)
         layer.eltwise_param.operation = ("PROD", "SUM", "MAX").index(operation)

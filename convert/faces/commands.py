@@ -64,7 +64,6 @@ def _evaluate(args: argparse.Namespace) -> int:
         check_folder(args.plots)
         need("matplotlib")
     from convert.faces.evaluate import measure, report, table
-    from convert.faces.figures import draw
     from convert.faces.records import evaluation_scenes
     from edge_agent.vision.store import ModelStore
 
@@ -79,6 +78,8 @@ def _evaluate(args: argparse.Namespace) -> int:
     if args.card:
         renew_measured(args.card, text)
     if args.plots:
+        from convert.faces.figures import draw
+
         draw(measured, args.plots)
     return 0
 

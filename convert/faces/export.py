@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import dataclass
 from pathlib import Path
 from pickle import UnpicklingError
 
 import torch
 
+from convert import manifest
 from convert.caffe.check import largest_difference
 from convert.caffe.from_torch import from_torch
 from convert.caffe.graph import export
 from convert.errors import ConvertError
-from convert.faces.network import STRIDES, FaceNet, RawInput
-from edge_agent.vision.faces.edge_face import OUTPUT
+from convert.faces.network import FaceNet, RawInput
+from edge_agent.vision.faces.edge_face import OUTPUT, STRIDES
 
 NAME = "edge_face"
 """Of the model's entry in the manifest."""
@@ -38,12 +38,7 @@ class Exported:
 
     def manifest(self) -> str:
         """The fields of the manifest's entry that depend on the files, as YAML."""
-        files = "".join(
-            f"      - file: {path.name}\n        sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-            f"        size: {path.stat().st_size}\n"
-            for path in (self.prototxt, self.caffemodel)
-        )
-        return f"  - name: {NAME}\n    files:\n{files}"
+        return manifest.entry(NAME, self.prototxt, self.caffemodel)
 
 
 def to_caffe(checkpoint: Path, prototxt: Path, caffemodel: Path, *, fp16: bool = True) -> Exported:

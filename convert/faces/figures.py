@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from itertools import pairwise
+from itertools import cycle, pairwise
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
 from convert.faces.evaluate import Measured
 from convert.faces.measure import LARGE, Matched
+from convert.plots import COLOURS, save
 
 EDGES = (12, 16, 20, 28, 40, 56, 80, 112, 160, 512)
 """Bounds of the face heights that share a point, in pixels."""
@@ -20,17 +22,17 @@ def draw(measured: Sequence[Measured], folder: Path) -> tuple[Path, Path]:
     """Write face_recall.png (recall over face height) and face_precision.png (precision over recall) into a
     folder.
     """
-    import matplotlib as mpl
+    return _recall(measured, folder / "face_recall.png"), _precision(measured, folder / "face_precision.png")
 
-    mpl.use("Agg")
-    from matplotlib import pyplot as plt
 
-    folder.mkdir(parents=True, exist_ok=True)
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for one in measured:
+def _recall(measured: Sequence[Measured], path: Path) -> Path:
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for one, colour in zip(measured, cycle(COLOURS), strict=False):
         heights, values, low, high = recall_by_height(one.matched, one.threshold)
-        line = axes.plot(heights, values, marker="o", label=f"{one.name} {one.width}, {one.milliseconds:.1f} ms")[0]
-        axes.fill_between(heights, low, high, color=line.get_color(), alpha=0.12, linewidth=0)
+        label = f"{one.name} {one.width}, {one.milliseconds:.1f} ms"
+        axes.plot(heights, values, marker="o", color=colour, label=label)
+        axes.fill_between(heights, low, high, color=colour, alpha=0.12, linewidth=0)
     axes.set(
         xscale="log", xlabel="height of the labelled face, pixels", ylabel="recall (IoU ≥ 0.4)", ylim=(0, 1.01)
     )
@@ -38,20 +40,20 @@ def draw(measured: Sequence[Measured], folder: Path) -> tuple[Path, Path]:
     axes.minorticks_off()
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
-    recall = folder / "face_recall.png"
-    figure.savefig(recall, dpi=110)
-    figure, axes = plt.subplots(figsize=(7, 4), layout="constrained")
-    for one in measured:
+    return save(figure, path)
+
+
+def _precision(measured: Sequence[Measured], path: Path) -> Path:
+    figure = Figure(figsize=(7, 4), layout="constrained")
+    axes = figure.subplots()
+    for one, colour in zip(measured, cycle(COLOURS), strict=False):
         curve = np.asarray([_point(one.matched, float(threshold)) for threshold in THRESHOLDS])
-        line = axes.plot(curve[:, 0], curve[:, 1], label=f"{one.name} {one.width}")[0]
-        axes.plot(*_point(one.matched, one.threshold), marker="o", color=line.get_color())
+        axes.plot(curve[:, 0], curve[:, 1], color=colour, label=f"{one.name} {one.width}")
+        axes.plot(*_point(one.matched, one.threshold), marker="o", color=colour)
     axes.set(xlabel=f"recall, faces ≥ {LARGE:.0f} px", ylabel="precision", xlim=(0.4, 1.0), ylim=(0.6, 1.005))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower left", title="dot: at the default threshold")
-    precision = folder / "face_precision.png"
-    figure.savefig(precision, dpi=110)
-    plt.close("all")
-    return recall, precision
+    return save(figure, path)
 
 
 def recall_by_height(

@@ -6,6 +6,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.blur import motion_kernel
+from convert.images import compressed
+
 Image = NDArray[np.uint8]
 
 
@@ -36,14 +39,8 @@ def _noise(image: Image, random: np.random.Generator) -> Image:
 def _blur(image: Image, random: np.random.Generator) -> Image:
     if random.random() < 0.6:
         return np.asarray(cv2.GaussianBlur(image, (0, 0), random.uniform(0.5, 1.8)), np.uint8)
-    length = int(random.integers(3, 10))
-    kernel = np.zeros((length, length), np.float32)
-    angle = random.uniform(0, np.pi)
-    middle = (length - 1) / 2
-    reach = np.asarray((np.cos(angle), np.sin(angle))) * middle
-    start, end = ((round(middle + sign * reach[0]), round(middle + sign * reach[1])) for sign in (-1, 1))
-    cv2.line(kernel, start, end, (1.0,), 1)
-    return np.asarray(cv2.filter2D(image, -1, kernel / kernel.sum()), np.uint8)
+    kernel = motion_kernel(int(random.integers(3, 10)), random.uniform(0, np.pi))
+    return np.asarray(cv2.filter2D(image, -1, kernel), np.uint8)
 
 
 def spoil(image: Image, random: np.random.Generator) -> Image:
@@ -57,6 +54,5 @@ def spoil(image: Image, random: np.random.Generator) -> Image:
     if random.random() < 0.2:
         image = _noise(image, random)
     if random.random() < 0.15:
-        _, coded = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, int(random.integers(20, 80))])
-        image = np.asarray(cv2.imdecode(coded, cv2.IMREAD_COLOR), np.uint8)
+        image = compressed(image, int(random.integers(20, 80)))
     return image

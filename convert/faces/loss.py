@@ -11,7 +11,8 @@ from dataclasses import dataclass
 import torch
 from torch.nn import functional
 
-from convert.faces.network import PRIORS, STRIDES, decode, points
+from convert.faces.network import decode, points
+from edge_agent.vision.faces.edge_face import PRIORS, STRIDES
 
 _CANDIDATES = torch.tensor([(dx, dy) for dy in (-1, 0, 1) for dx in (-1, 0, 1)])  # within 1.5 strides of the centre
 

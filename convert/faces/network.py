@@ -12,9 +12,7 @@ import copy
 import torch
 from torch import nn
 
-STRIDES = (8, 16, 32)
-PRIORS = (20.0, 56.0, 140.0)
-"""The face side in pixels that a level's box regression starts from."""
+from edge_agent.vision.faces.edge_face import PRIORS, STRIDES
 
 
 class ConvNormRelu(nn.Sequential):  # type: ignore[misc]  # torch is not followed by mypy

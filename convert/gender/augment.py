@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert import images
+from convert.blur import motion_kernel
 from convert.gender.boxes import DeviceEye
 from convert.gender.masks import paint_mask
 from convert.gender.records import Faces, Other
@@ -165,7 +166,8 @@ def degraded_crop(
     if rng.random() < 0.25:
         crop = _noise(crop, rng)
     if rng.random() < 0.3:
-        crop = _jpeg(crop, rng)
+        # RGB where the codec expects BGR: chroma is lost alike.
+        crop = images.compressed(crop, int(rng.integers(20, 85)))
     if detail != size:
         crop = np.asarray(cv2.resize(crop, (size, size), interpolation=cv2.INTER_LINEAR), np.uint8)
     return np.ascontiguousarray(crop)
@@ -188,23 +190,10 @@ def _blur(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8
     """Motion along a random direction, or a lens out of focus."""
     if rng.random() < 0.5:
         return np.asarray(cv2.GaussianBlur(crop, (0, 0), rng.uniform(0.5, 1.8)), np.uint8)
-    length = int(rng.integers(3, 8))
-    kernel = np.zeros((length, length), np.float32)
-    angle = rng.uniform(0, np.pi)
-    reach = np.array([np.cos(angle), np.sin(angle)]) * (length - 1) / 2
-    middle = (length - 1) / 2
-    start, end = np.round(middle - reach).astype(int), np.round(middle + reach).astype(int)
-    cv2.line(kernel, (int(start[0]), int(start[1])), (int(end[0]), int(end[1])), (1.0,))
-    return np.asarray(cv2.filter2D(crop, -1, kernel / kernel.sum()), np.uint8)
+    kernel = motion_kernel(int(rng.integers(3, 8)), rng.uniform(0, np.pi))
+    return np.asarray(cv2.filter2D(crop, -1, kernel), np.uint8)
 
 
 def _noise(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
     grain = rng.standard_normal(crop.shape, dtype=np.float32) * rng.uniform(2, 12)
     return np.clip(crop + grain, 0, 255).astype(np.uint8)
-
-
-def _jpeg(crop: NDArray[np.uint8], rng: np.random.Generator) -> NDArray[np.uint8]:
-    # RGB goes in where the codec expects BGR: chroma is lost alike.
-    quality = [cv2.IMWRITE_JPEG_QUALITY, int(rng.integers(20, 85))]
-    _, data = cv2.imencode(".jpg", np.ascontiguousarray(crop), quality)
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), np.uint8)

@@ -12,6 +12,7 @@ from convert.cards import check_card, renew_measured
 if TYPE_CHECKING:
     from convert.gender.evaluate import Report
     from edge_agent.vision.gender import GenderClassifier
+    from edge_agent.vision.store import ModelStore
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -134,12 +135,15 @@ def _evaluate(args: argparse.Namespace) -> int:
     from convert.gender.evaluate import evaluate
     from convert.gender.records import load_faces
 
-    classifier, paths, threshold = _network(args)
+    classifier, store, threshold = _network(args)
     faces = load_faces(args.dataset, args.cache)
     need("google.protobuf")  # writes their random weights; asked for last, it hides no other error
     from convert.gender.speed import compare
 
-    speed = compare(paths[".prototxt"], paths[".caffemodel"])
+    fed = store.entry(args.model).input
+    assert fed is not None, "the classifier takes no network without"
+    prototxt, caffemodel = store.paths(args.model, ".prototxt", ".caffemodel")
+    speed = compare(prototxt, caffemodel, fed.width)
     report = evaluate(classifier, args.model, faces, threshold, speed)
     if args.card is not None:
         renew_measured(args.card, measured(report))
@@ -163,19 +167,18 @@ def _evaluate_utkface(args: argparse.Namespace) -> int:
     return 0
 
 
-def _network(args: argparse.Namespace) -> tuple[GenderClassifier, dict[str, Path], float]:
-    """The classifier to measure, its files by suffix, and its threshold."""
+def _network(args: argparse.Namespace) -> tuple[GenderClassifier, ModelStore, float]:
+    """The classifier to measure, the models it is one of, and its threshold."""
     from convert.errors import ConvertError
     from edge_agent.vision.gender import GenderClassifier
     from edge_agent.vision.store import ModelStore
 
     store = ModelStore(args.models)
     classifier = GenderClassifier.load(store, args.model, backend="cpu")
-    paths = {path.suffix: path for path in store.paths(args.model)}
     threshold = args.threshold if args.threshold is not None else store.entry(args.model).threshold
     if threshold is None:
         raise ConvertError(f"the manifest has no threshold for {args.model}; give --threshold")
-    return classifier, paths, threshold
+    return classifier, store, threshold
 
 
 def _hand_out(report: Report, plain: dict[str, Any], args: argparse.Namespace) -> None:
@@ -185,9 +188,10 @@ def _hand_out(report: Report, plain: dict[str, Any], args: argparse.Namespace) -
     from rich.console import Console
 
     from convert.gender.evaluate import show
-    from convert.gender.plots import draw
 
     if args.plots is not None:
+        from convert.gender.plots import draw
+
         draw(report, args.plots)
     if args.json:
         print(json.dumps(plain, indent=1))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import logging
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,6 +11,7 @@ import torch
 from numpy.typing import NDArray
 from torch import nn
 
+from convert import manifest
 from convert.caffe.check import largest_difference
 from convert.caffe.from_torch import from_torch
 from convert.caffe.graph import export
@@ -45,13 +45,8 @@ class Exported:
 
     def manifest(self) -> str:
         """The fields of the manifest's entry that depend on the files, as YAML."""
-        files = "".join(
-            f"      - file: {path.name}\n        sha256: {hashlib.sha256(path.read_bytes()).hexdigest()}\n"
-            f"        size: {path.stat().st_size}\n"
-            for path in (self.prototxt, self.caffemodel)
-        )
         return (
-            f"  - name: {NAME}\n    files:\n{files}    labels: [{', '.join(SEXES)}]\n"
+            f"{manifest.entry(NAME, self.prototxt, self.caffemodel)}    labels: [{', '.join(SEXES)}]\n"
             f"    threshold: {self.threshold}\n    input:\n      width: {INPUT_SIZE}\n      height: {INPUT_SIZE}\n"
             f"      colour: BGR\n      scale: {1 / 127.5:.12g}\n      mean: [127.5, 127.5, 127.5]\n"
             f"      crop:\n        margin_x: {MARGINS.x}\n        margin_top: {MARGINS.top}\n"

@@ -5,29 +5,27 @@ from __future__ import annotations
 from pathlib import Path
 
 import numpy as np
+from matplotlib.figure import Figure
 
-from convert.gender.evaluate import Condition, Report
+from convert.gender.evaluate import Report
+from convert.metrics import binned
+from convert.plots import COLOURS, save
 
-_COLOURS = {"bare": "#1f77b4", "masked": "#ff7f0e"}
+_COLOURS = {"bare": COLOURS[0], "masked": COLOURS[1]}
 
 
 def draw(report: Report, folder: Path) -> list[Path]:
     """Write ``gender_groups.png``, ``gender_coverage.png`` and ``gender_reliability.png``; returns their paths."""
-    import matplotlib
-
-    matplotlib.use("Agg")  # no display on a workstation reached over ssh
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = [folder / f"gender_{name}.png" for name in ("groups", "coverage", "reliability")]
-    _groups(report, paths[0])
-    _coverage(report, paths[1])
-    _reliability(report, paths[2])
-    return paths
+    return [
+        _groups(report, folder / "gender_groups.png"),
+        _coverage(report, folder / "gender_coverage.png"),
+        _reliability(report, folder / "gender_reliability.png"),
+    ]
 
 
-def _groups(report: Report, path: Path) -> None:
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(8, 7), constrained_layout=True)
+def _groups(report: Report, path: Path) -> Path:
+    figure = Figure(figsize=(8, 7), layout="constrained")
+    axes = figure.subplots()
     labels: list[str] = []
     for shift, condition in enumerate(report.conditions):
         rows = [(kind, entry) for kind, entries in condition.rows.items() for entry in entries]
@@ -45,14 +43,12 @@ def _groups(report: Report, path: Path) -> None:
     axes.set_xlabel("right answers, all faces counted (95 % interval)")
     axes.set_title(f"Gender network on {report.faces}")
     axes.legend(loc="lower left")
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    return save(figure, path)
 
 
-def _coverage(report: Report, path: Path) -> None:
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(6, 4), constrained_layout=True)
+def _coverage(report: Report, path: Path) -> Path:
+    figure = Figure(figsize=(6, 4), layout="constrained")
+    axes = figure.subplots()
     for condition in report.conditions:
         order = np.argsort(-condition.sure)
         covered = np.arange(1, len(order) + 1) / len(order)
@@ -67,17 +63,16 @@ def _coverage(report: Report, path: Path) -> None:
     axes.set_title(f"What the threshold buys (dots: {report.threshold:g})")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
+    return save(figure, path)
 
 
-def _reliability(report: Report, path: Path) -> None:
-    from matplotlib import pyplot
-
-    figure, axes = pyplot.subplots(figsize=(4.5, 4.5), constrained_layout=True)
+def _reliability(report: Report, path: Path) -> Path:
+    figure = Figure(figsize=(4.5, 4.5), layout="constrained")
+    axes = figure.subplots()
     axes.plot([0.5, 1], [0.5, 1], color="grey", linewidth=1)
     for condition in report.conditions:
-        stated, found = _bins(condition)
+        filled = [one for one in binned(condition.sure, condition.right, low=0.5) if one.count]
+        stated, found = [one.sure for one in filled], [one.right for one in filled]
         label = f"{condition.name} (error {condition.calibration:.3f})"
         axes.plot(stated, found, "o-", color=_COLOURS[condition.name], label=label)
     axes.set_xlabel("stated probability")
@@ -85,15 +80,4 @@ def _reliability(report: Report, path: Path) -> None:
     axes.set_title("Reliability")
     axes.grid(alpha=0.3)
     axes.legend()
-    figure.savefig(path, dpi=110)
-    pyplot.close(figure)
-
-
-def _bins(condition: Condition) -> tuple[list[float], list[float]]:
-    """Mean stated probability and share of right answers in ten bins from .5 to 1, empty ones left out."""
-    number = np.minimum(((condition.sure - 0.5) * 20).astype(int), 9)
-    filled = np.unique(number)
-    return (
-        [float(condition.sure[number == index].mean()) for index in filled],
-        [float(condition.right[number == index].mean()) for index in filled],
-    )
+    return save(figure, path)

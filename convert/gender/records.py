@@ -103,6 +103,8 @@ def other_faces(dataset: Path, least: float = 40.0) -> list[Other]:
 def load_faces(dataset: Path, cache: Path) -> Faces:
     """Read the gender photos of a dataset folder; the first time they are decoded into ``cache``, and searched.
 
+    They are again when a photo was written anew, or the folder moved.
+
     Raises:
         ConvertError: a file is missing or unreadable, the manifest has no gender photos, or ``cache`` has no room
             for them.
@@ -112,7 +114,7 @@ def load_faces(dataset: Path, cache: Path) -> Faces:
     cache.mkdir(parents=True, exist_ok=True)
     pixels_file, scales_file = cache / "gender_pixels.npy", cache / "gender_scales.npy"
     stamp_file = cache / "gender_files.txt"
-    stamp = "\n".join(row["file"] for row in rows)
+    stamp = _stamp(dataset, rows)
     if not (pixels_file.is_file() and stamp_file.is_file() and stamp_file.read_text() == stamp):
         # First and last: an interrupted run leaves no stamp, least of all that of the photos it wrote over.
         stamp_file.unlink(missing_ok=True)
@@ -158,6 +160,23 @@ def _manifest(dataset: Path) -> list[dict[str, str]]:
         if row.get("label") not in SEXES or age not in AGES or row.get("race") not in RACES:
             raise ConvertError(f"{path}: {row.get('file')} has a label, age or race that is not one of FairFace's")
     return rows
+
+
+def _stamp(dataset: Path, rows: list[dict[str, str]]) -> str:
+    """A hash of which photos they are, in their order: where they lie, their sizes and when they were written.
+
+    Raises:
+        ConvertError: a photo is not there.
+    """
+    digest = hashlib.sha256()
+    for path in (dataset.absolute() / row["file"] for row in rows):
+        try:
+            status = path.stat()
+        except OSError as error:
+            raise ConvertError(f"{path}: can't be read: {error.strerror}") from error
+        # No name holds a zero byte: no two lists of photos make the same bytes.
+        digest.update(os.fsencode(path) + f"\0{status.st_size} {status.st_mtime_ns}\0".encode())
+    return digest.hexdigest()
 
 
 def _main_face(faces: list[Found], size: NDArray[np.float64]) -> Found | None:

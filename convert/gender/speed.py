@@ -12,11 +12,12 @@ from convert.gender import levi_hassner
 from edge_agent.vision.dnn import load_caffe
 
 
-def compare(prototxt: Path, caffemodel: Path, *, rounds: int = 40) -> dict[str, float]:
+def compare(prototxt: Path, caffemodel: Path, side: int, *, rounds: int = 40) -> dict[str, float]:
     """Median milliseconds a face of a network and of Levi and Hassner's, one thread, taken in turns.
 
     Args:
         prototxt, caffemodel: the network to compare.
+        side: of its square input, pixels.
         rounds: forward passes of each.
 
     Returns:
@@ -26,11 +27,11 @@ def compare(prototxt: Path, caffemodel: Path, *, rounds: int = 40) -> dict[str, 
     cv2.setNumThreads(1)
     try:
         nets = (load_caffe(prototxt, caffemodel, backend="cpu"), levi_hassner.network())
-        sides = (_side(prototxt), levi_hassner.SIZE)
+        sides = (side, levi_hassner.SIZE)
         taken: tuple[list[float], list[float]] = ([], [])
         for turn in range(rounds + 3):
-            for net, side, times in zip(nets, sides, taken, strict=True):
-                net.setInput(np.zeros((1, 3, side, side), np.float32))
+            for net, pixels, times in zip(nets, sides, taken, strict=True):
+                net.setInput(np.zeros((1, 3, pixels, pixels), np.float32))
                 begin = time.perf_counter()
                 net.forward()
                 if turn >= 3:  # the first passes allocate
@@ -39,9 +40,3 @@ def compare(prototxt: Path, caffemodel: Path, *, rounds: int = 40) -> dict[str, 
         cv2.setNumThreads(threads)
     ours, theirs = (float(np.median(times)) for times in taken)
     return {"ms": ours, "levi_hassner_ms": theirs, "ratio": ours / theirs}
-
-
-def _side(prototxt: Path) -> int:
-    """Width of the input a prototxt declares: the last ``dim`` of its first shape."""
-    head = prototxt.read_text(encoding="utf-8").split("shape", 1)[1].split("}", 1)[0]
-    return int(head.split("dim:")[-1])

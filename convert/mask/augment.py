@@ -8,7 +8,9 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from convert.blur import motion_kernel
 from convert.detections import Box
+from convert.images import compressed
 
 Image = NDArray[np.uint8]
 
@@ -67,7 +69,7 @@ def degrade(image: Image, rng: np.random.Generator, jitter: Jitter) -> Image:
         few = int(np.exp(rng.uniform(np.log(jitter.fewest), np.log(0.75 * size))))
         small = cv2.resize(image, (few, few), interpolation=cv2.INTER_AREA)
         if rng.random() < 0.5:
-            small = _compressed(np.asarray(small, dtype=np.uint8), int(rng.integers(35, 95)))
+            small = compressed(np.asarray(small, dtype=np.uint8), int(rng.integers(35, 95)))
         image = np.asarray(cv2.resize(small, (size, size), interpolation=cv2.INTER_LINEAR), dtype=np.uint8)
     if rng.random() < jitter.light:
         image = _light(image, rng)
@@ -75,7 +77,7 @@ def degrade(image: Image, rng: np.random.Generator, jitter: Jitter) -> Image:
         noise = rng.normal(0, rng.uniform(2, 14), image.shape)
         image = np.clip(image + noise, 0, 255).astype(np.uint8)
     if rng.random() < jitter.compression:
-        image = _compressed(image, int(rng.integers(20, 90)))
+        image = compressed(image, int(rng.integers(20, 90)))
     if rng.random() < jitter.grey:
         grey = cv2.cvtColor(image, cv2.COLOR_BGR2GRAY)
         image = np.asarray(cv2.cvtColor(grey, cv2.COLOR_GRAY2BGR), dtype=np.uint8)
@@ -103,16 +105,5 @@ def _light(image: Image, rng: np.random.Generator) -> Image:
 
 def _motion_blur(image: Image, rng: np.random.Generator) -> Image:
     length = max(round(int(rng.integers(3, 10)) * image.shape[0] / 96), 1)
-    kernel: NDArray[np.float32] = np.zeros((length, length), np.float32)
-    angle = rng.uniform(0, np.pi)
-    middle = (length - 1) / 2
-    reach = np.array([np.cos(angle), np.sin(angle)]) * middle
-    ends = [(round(float(middle + sign * reach[0])), round(float(middle + sign * reach[1]))) for sign in (-1, 1)]
-    cv2.line(kernel, ends[0], ends[1], (1.0,))
-    blurred = cv2.filter2D(image, -1, kernel / kernel.sum(), borderType=cv2.BORDER_REPLICATE)
-    return np.asarray(blurred, dtype=np.uint8)
-
-
-def _compressed(image: Image, quality: int) -> Image:
-    _, data = cv2.imencode(".jpg", image, [cv2.IMWRITE_JPEG_QUALITY, quality])
-    return np.asarray(cv2.imdecode(data, cv2.IMREAD_COLOR), dtype=np.uint8)
+    kernel = motion_kernel(length, rng.uniform(0, np.pi))
+    return np.asarray(cv2.filter2D(image, -1, kernel, borderType=cv2.BORDER_REPLICATE), dtype=np.uint8)

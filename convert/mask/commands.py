@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import argparse
-import hashlib
 import json
 import math
 import sys
 from pathlib import Path
 from typing import Any
 
+from convert import manifest
 from convert.arguments import check_file, check_folder, share
 
 
@@ -252,9 +252,9 @@ def _to_tflite(args: argparse.Namespace) -> int:
     found = export.to_tflite(
         args.checkpoint, args.out, calibration.crops, measured.crops, measured.labels, args.bare_handicap
     )
-    written = args.out.read_bytes()
-    print(f"{args.out}: {len(written) / 1e6:.2f} MB, temperature {found:.3f}; for the manifest:")
-    print(f"        sha256: {hashlib.sha256(written).hexdigest()}\n        size: {len(written)}")
+    print(f"{args.out}: {args.out.stat().st_size / 1e6:.2f} MB, temperature {found:.3f}")
+    print("for the manifest:")
+    print(manifest.entry("mask_detector", args.out), end="")
     return 0
 
 

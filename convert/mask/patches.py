@@ -23,7 +23,7 @@ from convert.detections import Box, Points
 from convert.errors import ConvertError
 from convert.mask.records import Record
 from convert.progress import track
-from edge_agent.vision.crops import CropMargins, face_crop
+from edge_agent.vision.crops import face_crop
 
 _log = logging.getLogger(__name__)
 
@@ -212,11 +212,9 @@ def cut(image: NDArray[np.uint8], record: Record, offset: int = 0) -> tuple[NDAr
     return np.asarray(region, dtype=np.uint8), patch
 
 
-def central_crops(
-    patches: PatchSet, indices: list[int], size: int, margins: CropMargins | None = None
-) -> NDArray[np.uint8]:
+def central_crops(patches: PatchSet, indices: list[int], size: int) -> NDArray[np.uint8]:
     """The crops the device would cut, ``(count, size, size, 3)`` uint8 RGB."""
     crops = np.empty((len(indices), size, size, 3), dtype=np.uint8)
     for row, index in enumerate(indices):
-        face_crop(patches.pixels(index), patches[index].box, size, margins or CropMargins(), out=crops[row])
+        face_crop(patches.pixels(index), patches[index].box, size, out=crops[row])
     return crops

@@ -53,11 +53,11 @@ class Record:
     detector_box: Box | None = None
 
 
-def in_validation(group: str, part: float = VALIDATION_PART) -> bool:
+def in_validation(group: str) -> bool:
     """Whether a group is measured on, never trained on; depends on its name alone."""
     # Names of files that are not UTF-8 come with surrogates, which stand for their bytes.
     digest = hashlib.sha256(group.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64 < part
+    return int.from_bytes(digest[:8], "big") / 2**64 < VALIDATION_PART
 
 
 def read_singles(folder: Path) -> list[Record]:

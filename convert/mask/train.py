@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from convert.errors import ConvertError
 from convert.images import scaled
-from convert.mask import net, resume, reviewed
+from convert.mask import doubles, net, resume, reviewed
 from convert.mask.cleaning import Cleaning
 from convert.mask.patches import PatchSet, central_crops
 from convert.mask.records import in_validation
@@ -107,12 +107,14 @@ class Epoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
 
 
 def split(patches: PatchSet) -> tuple[list[int], list[int]]:
-    """Indices to train on and to measure on; additional bare faces are never measured on."""
+    """Indices to train on and to measure on; additional bare faces are never measured on, doubles in neither."""
     training: list[int] = []
     validation: list[int] = []
     for index, patch in enumerate(patches):
-        measured = patch.origin != "bare" and in_validation(patch.group)
-        (validation if measured else training).append(index)
+        if patch.origin == "bare" or not in_validation(patch.group):
+            training.append(index)
+        elif not doubles.is_double(patch):
+            validation.append(index)
     return training, validation
 
 

@@ -48,6 +48,19 @@ def test_without_res10_nothing_is_compared() -> None:
     assert "nan" not in table([row])
 
 
+def test_figures_are_drawn_and_those_of_others_stay_open(tmp_path: Path) -> None:
+    plt = pytest.importorskip("matplotlib.pyplot", reason="matplotlib is not installed (extra: convert)")
+    from convert.faces.figures import draw
+
+    plt.switch_backend("Agg")
+    other = plt.figure()
+    paths = draw([_measured(f"net{number}", 8.0) for number in range(8)], tmp_path / "plots")
+    assert [path.name for path in paths] == ["face_recall.png", "face_precision.png"]
+    assert [path.read_bytes()[:4] for path in paths] == [b"\x89PNG"] * 2
+    assert plt.get_fignums() == [other.number]
+    plt.close(other)
+
+
 @pytest.fixture
 def scenes(tmp_path: Path) -> Path:
     """A folder with one photo of one bare face."""

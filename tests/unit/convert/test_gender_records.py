@@ -71,7 +71,8 @@ def test_a_cache_of_other_photos_of_the_same_names_is_not_taken(
     assert (load_faces(other, cache).pixels != pixels).any()
     assert np.array_equal(load_faces(dataset, cache).pixels, pixels)
 
-    (dataset / "gender" / "male" / "face_8.jpg").write_bytes((other / "gender" / "male" / "face_8.jpg").read_bytes())
+    photo = Path("gender", "male", "face_8.jpg")
+    (dataset / photo).write_bytes((other / photo).read_bytes())
     changed = (load_faces(dataset, cache).pixels != pixels).any(axis=(1, 2, 3))
     assert np.flatnonzero(changed).tolist() == [8]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -11,7 +12,7 @@ import numpy as np
 import pytest
 
 from convert.errors import ConvertError
-from convert.mask import faces, paint, patches, records
+from convert.mask import doubles, faces, paint, patches, records
 from convert.mask.augment import Jitter, degrade, jittered_crop
 from convert.mask.made import made_face
 from convert.mask.sampling import Recipe, Sampler
@@ -198,3 +199,20 @@ def test_distortions_keep_shape_and_depend_on_the_seed_alone() -> None:
         assert crops[0].shape == (40, 40, 3)
         assert crops[0].dtype == np.uint8
         assert (crops[0] == crops[1]).all()
+
+
+@pytest.mark.convert
+def test_a_photo_that_repeats_one_trained_on_is_not_validated_with() -> None:
+    """As `evaluate` leaves them out, in test_mask_records.py."""
+    pytest.importorskip("tensorflow", reason="tensorflow is not installed (extra: convert)")
+    from convert.mask import train
+
+    group = next(name for name in map(str, range(100)) if records.in_validation(name))
+    plain = patches.Patch(2, 2, 0, (0, 0, 2, 2), None, None, 0, "a", "single", False, group, 2.0, "none.jpg")
+    of_scene, of_single = (
+        next(name.partition("/")[2] for name in sorted(doubles.read()) if name.startswith(f"{folder}/"))
+        for folder in ("images", "incorrect")
+    )
+    repeated = [replace(plain, origin="scene", file=of_scene), replace(plain, label=2, file=of_single)]
+    other = [replace(plain, label=2, file=of_scene), replace(plain, origin="bare", label=1)]
+    assert train.split(patches.PatchSet([*repeated, plain, *other], np.empty(0, np.uint8))) == ([4], [2, 3])

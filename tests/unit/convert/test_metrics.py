@@ -63,3 +63,12 @@ def test_calibration_error_is_the_gap_between_stated_and_actual() -> None:
 def test_confusion_has_true_labels_in_rows() -> None:
     table = metrics.confusion(np.array([0, 0, 1]), np.array([0, 1, 1]), 2)
     assert table.tolist() == [[1, 1], [0, 1]]
+
+
+def test_bins_are_of_equal_width_up_to_one() -> None:
+    sure, right = np.array([0.5, 0.54, 0.99, 1.0]), np.array([True, False, True, True])
+    bins = metrics.binned(sure, right, low=0.5)
+    assert [one.count for one in bins] == [2, *[0] * 8, 2]
+    assert (bins[0].sure, bins[0].right) == (pytest.approx(0.52), 0.5)
+    assert math.isnan(bins[1].right)
+    assert [one.count for one in metrics.binned(sure, right)] == [0, 0, 0, 0, 0, 2, 0, 0, 0, 2]
