@@ -19,7 +19,7 @@ from edge_agent.outputs.switches import Switches
 from edge_agent.service.notify import Notifier
 from edge_agent.service.progress import ProgressWatchdog
 from edge_agent.service.statistics import Statistics
-from edge_agent.types import Frame, Person, Verdict, Violation, ViolationNotice, ViolationType
+from edge_agent.types import Box, Frame, Person, Verdict, Violation, ViolationNotice, ViolationType
 from edge_agent.vision.networks import StageTimes
 from edge_agent.vision_worker import VisionWorker
 
@@ -29,6 +29,9 @@ NOTICE = ViolationNotice(
     ),
     alarm=False,
 )
+
+
+PERSON = Person(1, Box(0, 0, 8, 8), Verdict.NO_MASK, 0.9, 3, "unknown", 0.0, 0.0, 0.0)
 
 
 class ScriptedPeople:
@@ -43,7 +46,7 @@ class ScriptedChain:
         self.seen: list[int] = []
         self.newest = 0
         self.behind: list[int] = []
-        self.cleared = 0
+        self.cleared_at: list[float] = []
         self.idled = 0
         self.fail: Callable[[int], Exception | None] = lambda _index: None
         self.people = ScriptedPeople()
@@ -54,14 +57,14 @@ class ScriptedChain:
             raise error
         self.seen.append(frame.index)
         self.behind.append(self.newest - frame.index)
-        return FrameResult(True, (), (), (), StageTimes(faces=1.0))
+        return FrameResult(True, (), (PERSON,), (), StageTimes(faces=1.0))
 
     def idle(self, _now: float) -> tuple[ViolationNotice, ...]:
         self.idled += 1
         return ()
 
-    def clear(self, _now: float) -> tuple[ViolationNotice, ...]:
-        self.cleared += 1
+    def clear(self, now: float) -> tuple[ViolationNotice, ...]:
+        self.cleared_at.append(now)
         return (NOTICE,)
 
 
@@ -72,6 +75,9 @@ class Rig:
         self.switches = Switches.from_settings(None, Settings())
         self.delivered: list[ViolationNotice] = []
         self.statistics = Statistics()
+        self.watchdog = ProgressWatchdog(Notifier())
+        self.watchdog.camera_state("ok")
+        self.results: list[tuple[Frame, FrameResult]] = []
         self.worker = VisionWorker(
             cast(Chain, self.chain),
             self.slot,
@@ -81,7 +87,8 @@ class Rig:
             switches=self.switches,
             deliver=self.delivered.append,
             statistics=self.statistics,
-            watchdog=ProgressWatchdog(Notifier()),
+            watchdog=self.watchdog,
+            on_result=lambda frame, result: self.results.append((frame, result)),
         )
 
     def put(self, index: int, age: float = 0.0) -> None:
@@ -152,7 +159,7 @@ def test_switched_off_everything_open_ends_and_the_networks_rest() -> None:
     until(lambda: rig.chain.seen == [1])
     rig.switches.set("detection", False)
     rig.put(2)
-    until(lambda: rig.chain.cleared == 1)
+    until(lambda: len(rig.chain.cleared_at) == 1)
     rig.put(3)
     rig.slot.wait_taken(5)
     assert rig.delivered == [NOTICE]
@@ -229,3 +236,144 @@ def test_a_camera_slower_than_the_pace_is_not_taken_for_a_slow_board() -> None:
     assert figures.latency_ms < 500
     rig.slot.close()
     rig.finish()
+
+
+def test_frames_that_fail_now_and_then_are_no_reason_to_give_up() -> None:
+    rig = Rig(live=False)
+    rig.chain.fail = lambda index: cv2.error("bad frame") if index % 16 else None
+    rig.worker.start()
+    for index in range(65):
+        rig.put(index)
+    rig.finish()
+    assert rig.chain.seen == [0, 16, 32, 48, 64]
+    assert not rig.worker.failed
+
+
+def test_at_the_end_of_a_film_what_is_open_ends_by_its_time_and_before_a_camera_by_the_clock() -> None:
+    for live in (False, True):
+        rig = Rig(live=live)
+        rig.worker.start()
+        rig.put(1, age=0.4)
+        until(lambda rig=rig: bool(rig.results))  # type: ignore[misc]
+        taken = rig.results[0][0].captured_at
+        rig.finish()
+        (ended,) = rig.chain.cleared_at
+        assert ended >= taken + 0.4 if live else ended == taken
+
+
+def test_who_is_in_view_and_the_picture_are_there_for_the_live_page() -> None:
+    rig = Rig(live=False)
+    assert (rig.worker.persons, rig.worker.latest) == ((), None)
+    rig.worker.start()
+    rig.put(1)
+    until(lambda: bool(rig.results))
+    assert rig.worker.persons == (PERSON,)
+    assert rig.worker.latest is not None and rig.worker.latest[0].index == 1
+    rig.switches.set("detection", False)
+    rig.put(2)
+    until(lambda: rig.worker.persons == ())
+    rig.finish()
+    assert [frame.index for frame, _ in rig.results] == [1]
+
+
+def test_each_time_it_is_switched_off_what_is_open_ends_once() -> None:
+    rig = Rig(live=False)
+    rig.worker.start()
+    index = 0
+    for times in (1, 2, 3):
+        for detection in (True, False, False):
+            rig.switches.set("detection", detection)
+            index += 1
+            rig.put(index)
+            rig.put(0)  # is taken only when the worker is done with the one before
+            assert rig.slot.wait_taken(5)
+        until(lambda times=times: len(rig.delivered) == times)  # type: ignore[misc]
+    assert len(rig.chain.cleared_at) == 3
+    rig.finish()
+
+
+def test_when_no_frame_comes_who_was_in_view_is_gone() -> None:
+    rig = Rig(live=True)
+    rig.worker.start()
+    rig.put(1)
+    until(lambda: bool(rig.results))
+    until(lambda: not rig.worker.persons)
+    rig.finish()
+    assert rig.chain.idled >= 1
+
+
+def test_the_figures_tell_of_stages_that_ran_and_of_a_cameras_delay_only() -> None:
+    for live in (False, True):
+        rig = Rig(live=live)
+        rig.worker.start()
+        rig.put(1, age=0.4)
+        until(lambda rig=rig: bool(rig.results))  # type: ignore[misc]
+        rig.finish()
+        figures = rig.statistics.snapshot()
+        assert figures.stage_ms == {"faces": 1.0}
+        assert figures.late is None
+        if live:
+            assert figures.latency_ms is not None and figures.latency_ms >= 400
+        else:
+            assert figures.latency_ms is None
+
+
+@pytest.mark.parametrize("detection", [True, False])
+def test_a_service_that_works_or_is_paused_is_not_restarted(detection: bool) -> None:
+    rig = Rig(live=True)
+    rig.switches.set("detection", detection)
+    rig.worker.start()
+    rig.watchdog.captured()
+    assert not rig.watchdog.tick(), "nothing was done yet"
+    rig.put(1)
+    until(rig.watchdog.tick)
+    rig.finish()
+
+
+def test_a_service_whose_frames_all_fail_is_restarted() -> None:
+    rig = Rig(live=True)
+    rig.chain.fail = lambda _index: cv2.error("bad frame")
+    rig.worker.start()
+    for index in range(10):
+        rig.watchdog.captured()
+        rig.put(index)
+        assert rig.slot.wait_taken(5)
+    assert not rig.watchdog.tick()
+    rig.finish()
+
+
+def test_while_the_camera_is_away_the_worker_is_known_to_live() -> None:
+    rig = Rig(live=True)
+    rig.watchdog.camera_state("lost")
+    rig.worker.start()
+    until(rig.watchdog.tick)
+    rig.finish()
+
+
+def test_frames_that_are_too_old_are_no_progress_but_life() -> None:
+    rig = Rig(live=True)
+    rig.worker.start()
+    rig.put(1, age=5.0)
+    until(lambda: rig.worker.stale == 1)
+    until(lambda: rig.chain.idled >= 1)
+    rig.watchdog.captured()
+    assert not rig.watchdog.tick()
+    rig.watchdog.camera_state("lost")
+    assert rig.watchdog.tick()
+    rig.finish()
+
+
+def test_a_slower_rate_may_be_asked_for_while_it_runs() -> None:
+    """The governor lowers it on a hot board."""
+    rig = Rig(live=True)
+    rig.worker.start()
+    rig.put(0)
+    until(lambda: rig.chain.seen == [0])
+    rig.worker.max_fps = 0.2
+    rig.put(1)
+    until(lambda: rig.chain.seen == [0, 1])
+    rig.put(2)
+    assert not rig.slot.wait_taken(1.0)
+    rig.worker.halt()  # and no pause keeps the service from stopping
+    rig.worker.join(3)
+    assert not rig.worker.is_alive()

@@ -92,9 +92,49 @@ def test_between_threshold_and_release_a_verdict_is_kept() -> None:
     assert made.verdict is Verdict.NO_MASK
 
 
+@pytest.mark.parametrize(
+    ("looks", "against", "kept"),
+    [
+        ([MASKED] * 10, [BARE] * 4, True),
+        ([MASKED] * 10, [BARE] * 5, False),
+        ([MASKED] * 10, [NOSE_OUT, BARE] * 2, True),
+        ([BARE] * 10, [MASKED] * 4, True),
+        ([BARE] * 10, [MASKED] * 6, False),
+        ([NOSE_OUT] * 10, [MASKED] * 4, True),
+        ([BARE, NOSE_OUT] * 5, [MASKED] * 4, True),
+        ([BARE, NOSE_OUT] * 5, [MASKED] * 6, False),
+    ],
+)
+def test_below_release_a_verdict_is_given_up_and_nobody_is_accused(
+    looks: list[MaskScores], against: list[MaskScores], kept: bool
+) -> None:
+    made = votes(*looks, release=0.5)
+    before = made.verdict
+    assert before is not Verdict.UNDECIDED
+    for look in against:
+        made.add(look, 1.0, 0.65)
+    assert made.verdict is (before if kept else Verdict.UNDECIDED)
+    assert 0.5 <= made.confidence < 0.65, "of the verdict, or else of what leads"
+
+
+@pytest.mark.parametrize(("sure", "votes_"), [(0.70, 5), (0.69, 0)])
+def test_a_look_that_is_just_clear_enough_votes(sure: float, votes_: int) -> None:
+    look = MaskScores(sure, 1 - sure, 0.0)
+    assert len(votes(*[look] * 5, min_score=0.7)) == votes_
+
+
 def test_a_kind_of_violation_changes_only_when_the_other_is_clear() -> None:
     assert votes(*[NOSE_OUT] * 5, BARE, BARE).verdict is Verdict.INCORRECT
     assert votes(*[NOSE_OUT] * 5, *[BARE] * 20).verdict is Verdict.NO_MASK
+
+
+@pytest.mark.parametrize(("bare", "kind"), [(6, Verdict.INCORRECT), (7, Verdict.NO_MASK)])
+def test_a_kind_changes_when_the_other_has_the_share_of_a_verdict(bare: int, kind: Verdict) -> None:
+    assert votes(*[NOSE_OUT] * 10, *[BARE] * bare).verdict is kind
+
+
+def test_a_kind_changes_with_the_looks_at_a_violation_though_some_saw_a_mask() -> None:
+    assert votes(*[NOSE_OUT] * 10, *[MASKED] * 2, *[BARE] * 7).verdict is Verdict.NO_MASK
 
 
 def test_a_face_that_is_either_bare_or_badly_worn_does_vote() -> None:
@@ -132,6 +172,22 @@ def test_gender_asks_for_few_and_good_pictures() -> None:
     gender.add(GenderScores(0.1, 0.9), 0.8)
     assert not gender.wants(1.0)
     assert gender.answer == ("female", pytest.approx(0.9))
+
+
+@pytest.mark.parametrize(
+    ("male", "answer"), [(0.7, ("male", 0.7)), (0.3, ("female", 0.7)), (0.45, ("unknown", 0.55))]
+)
+def test_a_gender_is_the_likelier_one_or_unknown(male: float, answer: tuple[str, float]) -> None:
+    gender = GenderVotes(3, threshold=0.6)
+    gender.add(GenderScores(male, 1 - male), 1.0)
+    assert gender.answer == (answer[0], pytest.approx(answer[1]))
+
+
+def test_a_good_picture_says_more_of_a_gender_than_a_poor_one() -> None:
+    gender = GenderVotes(3, threshold=0.6)
+    gender.add(GenderScores(0.9, 0.1), 0.1)
+    gender.add(GenderScores(0.1, 0.9), 0.9)
+    assert gender.answer == ("female", pytest.approx(0.82))
 
 
 @pytest.mark.parametrize("release", [0.35, 0.97])

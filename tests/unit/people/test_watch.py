@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import gc
+
+import pytest
+
 from edge_agent.config import PeopleSettings, VisionSettings
 from edge_agent.people import People
+from edge_agent.people.votes import MaskVotes
 from edge_agent.types import Box, Face, GenderScores, Look, MaskScores, Observation, Verdict
 
 BARE = MaskScores(0.02, 0.95, 0.03)
@@ -70,6 +75,13 @@ def test_once_sure_the_mask_net_is_asked_seldom() -> None:
     assert all(look.mask for look in watch(room, [NEAR], MASKED, 30))
 
 
+@pytest.mark.parametrize(("power", "least", "most"), [("balanced", 12, 16), ("low", 5, 8)])
+def test_the_less_power_the_fewer_looks_at_who_is_settled(power: str, least: int, most: int) -> None:
+    room = people(power=power)
+    watch(room, [NEAR], MASKED, 10)
+    assert least <= sum(look.mask for look in watch(room, [NEAR], MASKED, 100, start=10)) <= most
+
+
 def test_a_look_that_contradicts_brings_more_looks() -> None:
     room = people()
     watch(room, [NEAR], MASKED, 20)
@@ -101,3 +113,40 @@ def test_who_left_is_forgotten_without_a_trace() -> None:
     assert room.persons(60.0) == []
     assert not room.present
     assert room.observe([Observation(NEAR, BARE, person_id=1)], 60.0) == []
+
+
+def test_who_stays_keeps_the_verdict_when_somebody_else_leaves() -> None:
+    room = people()
+    other = Face(Box(400, 100, 464, 180), 0.95)
+    watch(room, [NEAR, other], BARE, 6)
+    watch(room, [NEAR], BARE, 30, start=6)
+    (person,) = room.persons(3.5)
+    assert (person.id, person.verdict) == (1, Verdict.NO_MASK)
+
+
+def test_a_thousand_passers_by_leave_nothing_in_memory() -> None:
+    room = people()
+    for i in range(0, 3000, 3):
+        room.follow([NEAR], i, SIZE)
+        room.rest(i + 2.5)
+    gc.collect()
+    assert sum(isinstance(thing, MaskVotes) for thing in gc.get_objects()) < 50
+
+
+def test_the_smallest_face_that_is_judged_is_judged_to_the_end() -> None:
+    smallest = Face(Box(100, 100, 120, 124), 0.95)
+    room = people(mask={"min_face": 24})
+    watch(room, [smallest], BARE, 4)
+    assert room.persons(0.3)[0].verdict is Verdict.NO_MASK
+    room = people(mask={"min_face": 24})
+    room.follow([smallest], 0.0, SIZE)
+    assert room.unsure
+
+
+def test_a_look_at_nobody_in_particular_is_nobodys() -> None:
+    room = people()
+    watch(room, [NEAR], MASKED, 6)
+    for i in range(6, 26):
+        room.observe([Observation(NEAR, BARE)], i * 0.1)
+    (person,) = room.persons(0.6)
+    assert person.verdict is Verdict.MASK

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import cv2
 import numpy as np
 import pytest
 from numpy.typing import NDArray
@@ -40,27 +41,52 @@ def test_a_wide_face_is_stretched_to_the_whole_square() -> None:
 
 
 @pytest.mark.parametrize(
-    ("margins", "sides"),
+    ("margins", "whole"),
     [
-        (CropMargins(0.5, 0.0, 0.0), (10, 30, 40, 60)),
-        (CropMargins(0.0, 0.5, 0.0), (20, 15, 40, 30)),
-        (CropMargins(0.0, 0.0, 0.5), (20, 30, 40, 75)),
+        pytest.param(CropMargins(0.5, 0.0, 0.0), (10, 30, 50, 60), id="both sides"),
+        pytest.param(CropMargins(0.0, 0.5, 0.0), (20, 15, 40, 60), id="top"),
+        pytest.param(CropMargins(0.0, 0.0, 0.5), (20, 30, 40, 75), id="bottom"),
     ],
 )
 def test_the_room_around_a_face_is_what_the_manifest_says(
-    margins: CropMargins, sides: tuple[int, int, int, int]
+    margins: CropMargins, whole: tuple[int, int, int, int]
 ) -> None:
-    rng = np.random.default_rng(2)
-    picture = rng.integers(0, 256, (120, 120, 3), np.uint8)
-    box = {0: (20, 30, 30, 60), 1: (20, 30, 40, 60)}
-    if margins.x:
-        face = (20, 30, 30, 60)
-        sides = (15, 30, 35, 60)
-    elif margins.top:
-        face, sides = box[1], (20, 15, 40, 60)
-    else:
-        face, sides = box[1], (20, 30, 40, 75)
-    assert np.array_equal(face_crop(picture, face, 96, margins), face_crop(picture, sides, 96, TIGHT))
+    picture = np.random.default_rng(2).integers(0, 256, (120, 120, 3), np.uint8)
+    crop = face_crop(picture, (20, 30, 40, 60), 96, margins)
+    assert np.array_equal(crop, face_crop(picture, whole, 96, TIGHT))
+
+
+@pytest.mark.parametrize("corner", [(10, 20), (-7, 30), (40, -9), (70, 30), (40, 60), (-7, -9), (70, 60)])
+def test_not_a_pixel_is_shifted_and_the_edge_goes_on_beyond_the_picture(corner: tuple[int, int]) -> None:
+    picture = np.random.default_rng(4).integers(0, 256, (120, 140, 3), np.uint8)
+    x, y = corner
+    around = np.pad(picture, ((20, 60), (20, 60), (0, 0)), mode="edge")
+    expected = around[y + 20 : y + 116, x + 20 : x + 116, ::-1]
+    assert np.array_equal(face_crop(picture, (x, y, x + 96, y + 96), 96, TIGHT), expected)
+
+
+@pytest.mark.parametrize(
+    "box",
+    [
+        (-50, 10, -20, 40), (10, -50, 40, -20), (200, 10, 230, 40), (10, 200, 40, 230), (-1, 10, 0, 40),
+        (10, -1, 40, 0), (140, 10, 150, 40), (10, 120, 40, 130), (10, 10, 10, 40), (10, 10, 40, 10),
+        (40, 10, 10, 40), (10, 40, 40, 10),
+    ],
+)  # fmt: skip
+def test_a_box_that_holds_nothing_of_the_picture_is_refused(box: tuple[int, int, int, int]) -> None:
+    with pytest.raises(ValueError, match="the face box"):
+        face_crop(np.zeros((120, 140, 3), np.uint8), box, 96, TIGHT)
+
+
+def test_a_face_of_one_pixel_is_cut() -> None:
+    picture = np.zeros((120, 140, 3), np.uint8)
+    picture[119, 139] = 90
+    assert (face_crop(picture, (139, 119, 140, 120), 96, TIGHT) == 90).all()
+
+
+def test_the_network_is_shown_red_green_and_blue_in_its_order() -> None:
+    blue = np.full((50, 50, 3), (250, 20, 10), np.uint8)
+    assert (face_crop(blue, (10, 10, 40, 40), 96) == (10, 20, 250)).all()
 
 
 def test_what_lies_beyond_the_picture_repeats_its_edge_and_is_no_dark_border() -> None:
@@ -74,3 +100,18 @@ def test_a_small_pattern_in_a_frame_becomes_grey_for_the_face_net() -> None:
     canvas, scale = Letterbox(192).fit(board(480, 640, 1))
     assert scale == pytest.approx(0.3)
     assert canvas[:144].std() < 20
+
+
+@pytest.mark.parametrize(("side", "frame"), [(480, (480, 640)), (512, (480, 640)), (960, (480, 640))])
+def test_a_frame_of_usual_size_is_scaled_as_in_training(side: int, frame: tuple[int, int]) -> None:
+    picture = np.random.default_rng(3).integers(0, 256, (*frame, 3), np.uint8)
+    canvas, scale = Letterbox(side).fit(picture)
+    size = (round(frame[1] * scale), round(frame[0] * scale))
+    expected = cv2.resize(picture, size, interpolation=cv2.INTER_LINEAR)
+    assert np.array_equal(canvas[: size[1], : size[0]], expected)
+
+
+@pytest.mark.parametrize("shape", [(1, 5000, 3), (5000, 1, 3)])
+def test_a_thread_of_a_picture_is_no_error(shape: tuple[int, int, int]) -> None:
+    canvas, _ = Letterbox(320).fit(np.full(shape, 50, np.uint8))
+    assert np.count_nonzero(canvas[:, :, 0]) == 320, "as long as it may be, and not nothing"

@@ -69,6 +69,24 @@ def test_finds_her_at_other_sizes_and_shapes(kind: str, astronaut: np.ndarray) -
         assert _iou(faces[0].box, tuple(zoom * side for side in ASTRONAUT)) > 0.5
 
 
+@pytest.mark.parametrize(("height", "width"), [(480, 640), (720, 1280), (1280, 720)])
+def test_the_shipped_net_finds_her_in_each_corner(height: int, width: int, astronaut: np.ndarray) -> None:
+    detector = _detector("edge_face")
+    zoom = 0.65 * min(height, width) / 512
+    small = cv2.resize(astronaut[:320, 60:380], None, fx=zoom, fy=zoom, interpolation=cv2.INTER_AREA)
+    for x in (0, width - small.shape[1]):
+        for y in (0, height - small.shape[0]):
+            frame = np.full((height, width, 3), 90, np.uint8)
+            frame[y : y + small.shape[0], x : x + small.shape[1]] = small
+            her = [
+                offset + zoom * (side - cut)
+                for side, offset, cut in zip(ASTRONAUT, (x, y, x, y), (60, 0, 60, 0), strict=True)
+            ]
+            faces = detector.detect(frame)
+            assert faces, (x, y)
+            assert _iou(faces[0].box, tuple(her)) > 0.5, (x, y)
+
+
 @pytest.mark.parametrize("kind", ["edge_face", "res10", "yunet"])
 def test_boxes_are_never_empty_nor_outside(kind: str) -> None:
     settings = FaceSettings.model_validate({"detector": kind, "threshold": 0.02})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import pytest
+
 from edge_agent.vision.schedule import DetectionSchedule, Power
 
 
@@ -51,3 +53,22 @@ def test_full_power_looks_always_and_low_power_less() -> None:
     assert runs("full", 10, **quiet) == 100
     busy = {"moved": True, "present": True, "unsure": True}
     assert runs("low", 10, **busy) <= 50
+
+
+@pytest.mark.parametrize(
+    ("power", "unsure", "settled", "moving", "still"),
+    [("full", 20, 20, 20, 20), ("balanced", 20, 4, 6, 0.5), ("low", 6, 2, 3, 0.25)],
+)
+def test_each_power_has_its_looks_in_a_second(
+    power: Power, unsure: float, settled: float, moving: float, still: float
+) -> None:
+    """What a board is chosen for: at 20 frames a second, for half a minute of each case."""
+
+    def rate(*, moved: bool, present: bool, unsure: bool) -> float:
+        schedule = DetectionSchedule(power)
+        return sum(schedule.due(i / 20, moved=moved, present=present, unsure=unsure) for i in range(600)) / 30
+
+    assert rate(moved=True, present=True, unsure=True) == pytest.approx(unsure, rel=0.3)
+    assert rate(moved=True, present=True, unsure=False) == pytest.approx(settled, rel=0.3)
+    assert rate(moved=True, present=False, unsure=False) == pytest.approx(moving, rel=0.3)
+    assert rate(moved=False, present=False, unsure=False) == pytest.approx(still, rel=0.3)
