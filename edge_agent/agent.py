@@ -166,7 +166,7 @@ class Agent:
                 if part is not None:
                     part.start()
             while not stop.is_set() and self._worker.is_alive() and not self._hopeless:
-                status = self._round()
+                status, connected = self._round()
                 if not ready and (status.camera != "opening" or time.monotonic() >= ready_by):
                     ready = True
                     self._notifier.ready(status_line(status))
@@ -174,7 +174,7 @@ class Agent:
                 now = time.monotonic()
                 if changed(self._status, status) or now - published_at >= self._settings.mqtt.status_interval:
                     published_at = now
-                    self._publish(status)
+                    self._publish(status, connected=connected)
                 with self._status_lock:
                     self._status = status
                 stop.wait(_TICK)
@@ -185,8 +185,10 @@ class Agent:
             _log.error("no picture for %.0f s: a new process may get one", self._settings.service.camera_patience)
         return 1 if self._worker.failed or self._hopeless else 0
 
-    def _round(self) -> StatusPayload:
-        """One look at every room: feed the statistics and the watchdog, mind the board, sum it up."""
+    def _round(self) -> tuple[StatusPayload, bool]:
+        """One look at every room: feed the statistics and the watchdog, mind the board, sum it up; and whether
+        there was a connection to the broker.
+        """
         camera = self._camera.stats()
         # The time of a film at full speed is its own: it tells nothing of how old a frame is.
         newest = camera.last_frame_at if self._live else None
@@ -220,7 +222,7 @@ class Agent:
             temperature_limit=self._settings.service.temperature_limit,
             throttled=self._board.state.throttled,
         )
-        return status_payload(
+        status = status_payload(
             camera=camera,
             word=word,
             figures=figures,
@@ -233,11 +235,12 @@ class Agent:
             board=self._board.state,
             health=judgement,
         )
+        return status, mqtt is not None and mqtt.connected
 
-    def _publish(self, status: StatusPayload) -> None:
+    def _publish(self, status: StatusPayload, *, connected: bool) -> None:
         self._notifier.status(status_line(status))
         if self._mqtt:
-            self._mqtt.publish_status(status)
+            self._mqtt.publish_status(status, connected=connected)
 
     def _deliver(self, notice: ViolationNotice) -> None:
         """From the vision worker to every output; none of these calls waits."""

@@ -27,11 +27,8 @@ def read(path: Path) -> tuple[date, dict[str, int]] | None:
 
 
 def write(path: Path, day: date, counts: Mapping[str, int]) -> None:
-    """Keep the counts; a disk that can't be written costs them, and one warning."""
-    try:
-        replace_durably(path, json.dumps({"day": day.isoformat(), "counts": dict(counts)}))
-    except OSError as error:
-        _log.warning("today's counts can't be kept in %s: %s", path, error)
+    """Keep the counts. Raises OSError if the disk does not take them."""
+    replace_durably(path, json.dumps({"day": day.isoformat(), "counts": dict(counts)}))
 
 
 class CountsKeeper:
@@ -42,6 +39,7 @@ class CountsKeeper:
         self.kept = read(path)
         """The day and its counts that were written last, or were found at the start."""
         self._thread: threading.Thread | None = None
+        self._failing = False
 
     def keep(self, day: date | None, counts: Mapping[str, int]) -> None:
         """Write them in a thread if they are news; while it still writes older ones, a later call must come.
@@ -53,9 +51,22 @@ class CountsKeeper:
             return
         if self.kept and self.kept[0] - day == timedelta(days=1):
             return
-        self.kept = day, dict(counts)  # before it is tried: a full disk is told of once
-        self._thread = threading.Thread(target=write, args=(self._path, *self.kept), name="counts", daemon=True)
+        self.kept = day, dict(counts)  # before it is tried: what a full disk did not take waits for the next count
+        self._thread = threading.Thread(target=self._write, args=self.kept, name="counts", daemon=True)
         self._thread.start()
+
+    def _write(self, day: date, counts: Mapping[str, int]) -> None:
+        """A disk that can't be written costs the counts, and one warning until it can be again."""
+        try:
+            write(self._path, day, counts)
+        except OSError as error:
+            if not self._failing:
+                _log.warning("today's counts can't be kept in %s: %s", self._path, error)
+            self._failing = True
+            return
+        if self._failing:
+            _log.info("today's counts are kept in %s again", self._path)
+        self._failing = False
 
     def wait(self, seconds: float) -> None:
         """Let what is being written end."""

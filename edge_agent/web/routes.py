@@ -71,9 +71,9 @@ class Routes:
         response = web.StreamResponse(headers={"Content-Type": f"multipart/x-mixed-replace; boundary={_BOUNDARY}"})
         self._streams += 1
         try:
-            await response.prepare(request)
-            # a viewer who takes no pictures is let go by the door
+            # a viewer may have left by now; one who takes no pictures is let go by the door
             with contextlib.suppress(ConnectionError):
+                await response.prepare(request)
                 await self._stream(request, response, self._picture)
         finally:
             self._streams -= 1

@@ -20,12 +20,15 @@ class Versioned(FakeBroker):
 
     def __init__(self, *known: int, polite: bool = True) -> None:
         self.asked: list[int] = []
+        self.silent: set[int] = set()
         self.known = known
         self._polite = polite
         super().__init__()
 
     def _connack(self, version: int) -> bytes:
         self.asked.append(version)
+        if version in self.silent:
+            return b""
         if version in self.known:
             return super()._connack(version)
         if not self._polite:
@@ -116,3 +119,36 @@ def test_a_version_that_was_chosen_is_the_only_one(
     output = mqtt_output(broker.port, protocol=version, reconnect_min=0.05, refused_retry=0.05)
     wait_until(lambda: output.stats().failures >= 2, "refused twice")
     assert set(broker.asked) == {number}
+
+
+def test_a_broker_that_hangs_is_not_taken_for_an_old_one(
+    versioned: Callable[..., Versioned], mqtt_output: Make
+) -> None:
+    broker = versioned(4, 5)
+    output = mqtt_output(broker.port, reconnect_min=0.05, connect_timeout=0.3)
+    wait_until(lambda: output.stats().connected, "connected")
+    broker.silent = {5}
+    for peer in broker._peers:
+        peer.close()
+    wait_until(lambda: len(broker.asked) >= 4, "asked again and again")
+    broker.silent = set()
+    wait_until(lambda: output.stats().connected, "connected again")
+    assert set(broker.asked) == {5}, "in 3.1.1 it would lose what is refused, and nobody would know"
+
+
+def test_one_that_hung_at_the_start_is_asked_once_more(
+    versioned: Callable[..., Versioned], mqtt_output: Make, caplog: pytest.LogCaptureFixture
+) -> None:
+    broker = versioned(4, 5)
+    broker.silent = {5}
+    output = mqtt_output(broker.port, reconnect_min=0.05, connect_timeout=0.3, refused_retry=0.3)
+    wait_until(lambda: broker.asked == [5, 4] and output.stats().connected, "connected")
+    broker.silent = set()
+    wait_until(lambda: broker.asked == [5, 4, 5] and output.stats().connected, "connected in the newest version")
+
+    old = versioned(4)
+    old.silent = {5}
+    caplog.clear()
+    other = mqtt_output(old.port, reconnect_min=0.05, connect_timeout=0.3, refused_retry=0.3)
+    wait_until(lambda: old.asked == [5, 4, 5, 4] and other.stats().connected, "asked once more, in vain")
+    assert "once more whether it knows MQTT 5" in caplog.text

@@ -52,6 +52,8 @@ class Link:
         self._short = 0  # connections in a row that did not last
         self._hung_up = 0  # attempts in the newest version, in a row, at which the broker hung up
         self._old = False  # whether an old broker was told of
+        self._knows_newest = False  # whether the broker has spoken the newest version with us
+        self._asked_again = False  # whether the guess that it does not know it was tested
         self.failures = 0
         """Attempts since the start that found no broker or were refused, and connections that were lost."""
         self._reason: str | None = "not connected yet"
@@ -142,21 +144,25 @@ class Link:
     def _connect(self) -> End:
         """Connect in the first version of MQTT that the broker knows, and say how it ended.
 
-        The newest is tried each time, and another one only if the broker said that it does not know it, took the
-        time for an answer without giving one, or hung up twice: one that was only starting up must not be held for
-        an old one, which does not tell of the events that it refuses.
+        The newest is tried each time, and another one only if the broker said that it does not know it, or, unless
+        it has spoken it with us before, took the time for an answer without giving one or hung up twice: one that
+        hangs or is starting up must not be held for an old one, which does not tell of the events that it refuses.
         """
         newest, *older = versions(self._settings)
         end = self._connect_once(newest)
         self._hung_up = self._hung_up + 1 if end.hung_up else 0
         for version in older:
-            if self._stopping.is_set() or not (end.unknown_version or self._hung_up >= _HUNG_UP):
+            guess = not self._knows_newest and (end.silent or self._hung_up >= _HUNG_UP)
+            if self._stopping.is_set() or not (end.unknown_version or guess):
                 break
-            end = self._connect_once(version)
+            end = self._connect_once(version, guess=guess)
         return end
 
-    def _connect_once(self, version: str) -> End:
-        """Connect, wait until it is over, and say how it ended."""
+    def _connect_once(self, version: str, *, guess: bool = False) -> End:
+        """Connect, wait until it is over, and say how it ended.
+
+        `guess`: that the broker knows no newer version is a guess; once it is asked again after a while.
+        """
         settings = self._settings
         try:
             client = build_client(settings, self._identity, version)
@@ -169,7 +175,7 @@ class Link:
         try:
             client.dial(settings.host, settings.port, settings.keepalive)
             client.loop_start()
-            return self._see_through(session, version)
+            return self._see_through(session, version, guess=guess)
         except (OSError, ValueError) as error:
             return End(str(explain_error(error, settings)))
         finally:
@@ -179,11 +185,11 @@ class Link:
             client.on_connect = client.on_disconnect = client.on_end = None
             client.on_message = client.on_publish = client.on_subscribe = client.on_oversize = None
 
-    def _see_through(self, session: Session, version: str) -> End:
+    def _see_through(self, session: Session, version: str, *, guess: bool) -> End:
         """Wait for the broker's answer and then for the end of the connection."""
         settings, client = self._settings, session.client
         if not session.answered.wait(settings.connect_timeout):
-            return End(str(explain_error(TimeoutError(), settings)), unknown_version=True)
+            return End(str(explain_error(TimeoutError(), settings)), silent=True)
         if session.refusal is not None:
             return End(
                 str(explain_refusal(session.refusal)),
@@ -197,6 +203,13 @@ class Link:
         if version != versions(settings)[0] and not self._old:
             self._old = True
             _LOG.warning("the broker knows no MQTT 5, and will not tell of events that it refuses: they are lost")
+        if version == versions(settings)[0]:
+            self._knows_newest = True
+        elif guess and not self._asked_again:
+            self._asked_again = True
+            if not session.closed.wait(settings.refused_retry):
+                session.farewell = "asking the broker once more whether it knows MQTT 5"
+                client.disconnect()
         session.closed.wait()
         lasted = time.monotonic() - began
         if lasted >= STABLE_AFTER:

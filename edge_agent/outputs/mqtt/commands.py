@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
+import math
 import re
+import time
 from collections.abc import Callable
 
 from edge_agent.outputs.mqtt.topics import Topics
@@ -17,6 +19,9 @@ CHECK = b"check"
 _WORDS = {"ON": True, "OFF": False}
 _NUMBER = re.compile(r"[+-]?[0-9]{1,12}(\.[0-9]{1,18})?([eE][+-]?[0-9]{1,2})?")
 _LONGEST = 48
+_QUIET = 60.0
+"""Seconds in which no second complaint of a topic is logged: whoever sends nonsense may send it without end, and
+the journal drops the service's other lines where there are too many."""
 
 
 class Commands:
@@ -29,13 +34,17 @@ class Commands:
         *,
         on_buzzer_test: Callable[[], None],
         publish_state: Callable[[str], None],
+        monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
-        """`publish_state`: called with a switch's name when its state is to be told again."""
+        """`publish_state`: called with a switch's name when its state is to be told again; `monotonic`: seconds."""
         self._topics = topics
         self._switches = switches
         self._on_buzzer_test = on_buzzer_test
         self._publish_state = publish_state
         self._names = {topics.switch_set(name): name for name in NAMES}
+        self._monotonic = monotonic
+        self._told: dict[str, tuple[float, int]] = {}
+        """By topic: when a complaint was logged, and how many were not since."""
 
     def handle(self, topic: str, payload: bytes, *, retained: bool) -> bool:
         """Carry out one message; False if its topic is no command. Never raises for a wrong payload."""
@@ -46,7 +55,7 @@ class Commands:
             return True
         if retained:
             # somebody's old wish: obeying it at each connect would undo what was switched since
-            _LOG.warning("retained message on %s ignored: commands must not be retained", topic)
+            self._complain(topic, "is ignored: commands must not be retained")
         elif name is None:
             self._on_buzzer_test()
         else:
@@ -58,11 +67,20 @@ class Commands:
         try:
             values = self._switches.set(name, parse(name, payload))
         except ValueError as error:
-            _LOG.warning("message on %s refused: %s", self._topics.switch_set(name), error)
+            self._complain(self._topics.switch_set(name), f"is refused: {error}")
             self._publish_state(name)
             return
         if values == before:  # nothing changed, so no observer was called; the asker is answered all the same
             self._publish_state(name)
+
+    def _complain(self, topic: str, what: str) -> None:
+        now = self._monotonic()
+        before, unsaid = self._told.get(topic, (-math.inf, 0))
+        if now - before < _QUIET:
+            self._told[topic] = before, unsaid + 1
+            return
+        self._told[topic] = now, 0
+        _LOG.warning("a message on %s %s%s", topic, what, f" ({unsaid} like it went before)" if unsaid else "")
 
 
 def parse(name: str, payload: bytes) -> bool | float:

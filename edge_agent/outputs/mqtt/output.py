@@ -97,9 +97,12 @@ class MqttOutput:
         """Take a violation and, for a start, its picture; never waits for the disk or the network."""
         self._inbox.put(Notice(notice, jpeg if self._snapshots else None, self._clock.synced()))
 
-    def publish_status(self, status: StatusPayload) -> None:
-        """Publish the status if connected; the latest is published again at each connect. Never waits."""
-        self._worker.status(status)
+    def publish_status(self, status: StatusPayload, *, connected: bool = True) -> None:
+        """Publish the status if connected; the latest is published again at each connect. Never waits.
+
+        `connected`: what `stats` said when it was taken.
+        """
+        self._worker.status(status, connected=connected)
         self._inbox.put(Wake())
 
     def stats(self) -> MqttStats:

@@ -13,11 +13,11 @@ from edge_agent.outputs.mqtt.topics import Topics
 from edge_agent.outputs.switches import NAMES, Switches
 
 STATUS_AFTER = 1.0
-"""Seconds that a new connection waits for a status that knows of it, before it tells the one from before."""
+"""Seconds that a new connection waits for a status that knows of a connection, before it tells what there is."""
 
 
 class Presence:
-    """Publishes it; without a connection that does nothing. Used by the worker's thread alone, but for `status`,
+    """Publishes it; without a connection that does nothing. Used by the worker's thread alone, but for `inform`,
     and `leave` if that thread hangs.
 
     `online` comes last, after a status of now: Home Assistant would else show, as the present state, what the
@@ -47,11 +47,18 @@ class Presence:
             clock=clock,
             retry=settings.refused_retry,
         )
-        self.status: StatusPayload | None = None
-        """The latest one; may be set by any thread."""
+        self._latest: tuple[StatusPayload | None, bool] = None, False
         self._told: StatusPayload | None = None
         self._online_by: float | None = None  # `online` is yet to be said, by then at the latest
         self._left = False
+
+    def inform(self, status: StatusPayload, *, connected: bool) -> None:
+        """The latest status, to be told; may be called by any thread.
+
+        `connected`: whether it was taken with a connection; else it says that there is none, and is not told at a
+        connect, for the next one comes within a moment.
+        """
+        self._latest = status, connected
 
     @property
     def wait(self) -> float:
@@ -67,8 +74,7 @@ class Presence:
     def introduce(self) -> None:
         """At a connect: the commands are subscribed to, and all is told but the status and `online`."""
         self._retained.connected()
-        # The status from before says that there is no connection; the next one comes within a moment.
-        self._told = self.status
+        self._told = None
         self._online_by = self._clock.monotonic() + STATUS_AFTER
         subscriptions = self._topics.commands()
         if self._discovery:
@@ -88,11 +94,13 @@ class Presence:
 
     def tell(self) -> None:
         """What is new or due: the status, `online`, and what the broker refused."""
-        news = self.status is not self._told
-        if self._online_by is not None and (news or self._clock.monotonic() >= self._online_by):
+        status, connected = self._latest
+        news = status is not self._told
+        if self._online_by is None:
+            if news:
+                self._tell_status()
+        elif (news and connected) or self._clock.monotonic() >= self._online_by:
             self._come_online()
-        elif news:
-            self._tell_status()
         self._retained.retry()
 
     def answered(self, mid: int, refusal: str | None) -> bool:
@@ -102,7 +110,7 @@ class Presence:
     def leave(self) -> int | None:
         """The last status and `offline`; the number of the latter's publication, None if it can't be sent."""
         self._left = True
-        if self._online_by is not None or self.status is not self._told:
+        if self._online_by is not None or self._latest[0] is not self._told:
             self._tell_status()
         self._online_by = None
         return self._retained.publish(self._topics.availability, OFFLINE)
@@ -123,7 +131,7 @@ class Presence:
             self._retained.publish(self._topics.availability, ONLINE)
 
     def _tell_status(self) -> None:
-        status = self.status
+        status, _ = self._latest
         if status is not None:
             self._retained.publish(self._topics.status, status.to_json())
         self._told = status

@@ -68,13 +68,14 @@ class Sender:
         self._backlog = outbox.last_seq  # up to here nothing is live
         self._next_replay = 0.0
         self._tries: dict[int, int] = {}
-        self._told_of_size = False  # whether this connection's log tells of a picture that is too large
+        self._told_of_size = False  # whether this connection's log tells of a picture that is too large,
+        self._told_of_refusal = False  # or of one that was refused
         self.refusal: str | None = None
         """Why the broker does not take the events, though connected; None: it does."""
 
     def connected(self) -> None:
         self._up = True
-        self._told_of_size = False
+        self._told_of_size = self._told_of_refusal = False
         self._flying.clear()
         self._cursor = 0
         self._backlog = self._outbox.last_seq
@@ -216,8 +217,10 @@ class Sender:
     def _refused(self, seq: int, refusal: str) -> None:
         entries = self._outbox.pending(after=seq - 1, limit=1)
         if entries and entries[0].seq == seq and entries[0].picture:
-            remedy = remedy_of_untaken(refusal, self._topics.snapshot)
-            _LOG.warning("the broker does not take picture %d (%s), it is dropped: %s", seq, refusal, remedy)
+            if not self._told_of_refusal:
+                remedy = remedy_of_untaken(refusal, self._topics.snapshot)
+                _LOG.warning("the broker does not take pictures (%s), they are dropped: %s", refusal, remedy)
+                self._told_of_refusal = True
             self._outbox.drop_picture(seq)
             return
         remedy = remedy_of_untaken(refusal, self._topics.violation)

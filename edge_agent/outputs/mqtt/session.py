@@ -47,7 +47,9 @@ class End:
     lasted: float = 0.0
     """Seconds it was connected."""
     unknown_version: bool = False
-    """Whether the broker said that it does not know this version of MQTT, or was lost for an answer."""
+    """Whether the broker said that it does not know this version of MQTT."""
+    silent: bool = False
+    """Whether it took the time for an answer without giving one."""
     hung_up: bool = False
     """Whether it ended the connection without an answer."""
 

@@ -97,9 +97,9 @@ class Worker:
     def start(self) -> None:
         self._thread.start()
 
-    def status(self, status: StatusPayload) -> None:
-        """The latest status; the caller wakes the worker through the inbox."""
-        self.presence.status = status
+    def status(self, status: StatusPayload, *, connected: bool) -> None:
+        """The latest status (:meth:`Presence.inform`); the caller wakes the worker through the inbox."""
+        self.presence.inform(status, connected=connected)
 
     def stop(self, flush_until: float, end_at: float) -> None:
         """Have the worker stop sending once all is delivered, or at `flush_until`, and end by `end_at`.

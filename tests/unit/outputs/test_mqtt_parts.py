@@ -129,6 +129,24 @@ def test_the_word_of_check_does_nothing() -> None:
     assert switches.get() == SwitchValues()
 
 
+def test_a_flood_of_nonsense_is_a_line_a_minute(caplog: pytest.LogCaptureFixture) -> None:
+    seconds, topics, told = [0.0], Topics("door"), []
+    commands = Commands(
+        topics,
+        Switches(None),
+        on_buzzer_test=lambda: None,
+        publish_state=told.append,
+        monotonic=lambda: seconds[0],
+    )
+    for number in range(1200):
+        seconds[0] = number / 10
+        commands.handle(topics.switch_set("mute"), b"perhaps", retained=False)
+        commands.handle(topics.switch_set("cooldown"), b"3", retained=True)
+    assert len(caplog.records) == 2 * 2
+    assert "599 like it" in caplog.text
+    assert len(told) == 1200, "each asker is told the state all the same"
+
+
 def test_parse() -> None:
     assert parse("mute", b"ON") is True
     assert parse("detection", b" OFF\n") is False

@@ -52,18 +52,20 @@ def status(uptime: float) -> StatusPayload:
     return StatusPayload(version="1", uptime=uptime, camera="ok", health="ok")
 
 
-def test_a_connection_waits_for_a_new_status() -> None:
+def test_a_connection_waits_for_a_status_that_knows_of_it() -> None:
     desk = Desk()
-    desk.presence.status = status(1)
+    desk.presence.inform(status(1), connected=False)
     desk.presence.introduce()
     desk.presence.tell()
+    desk.presence.inform(status(1), connected=False)  # taken before the connection, and told of only now
+    desk.presence.tell()
     assert not {"online", "status"} & set(desk.said)
-    desk.presence.status = status(2)
+    desk.presence.inform(status(2), connected=True)
     desk.presence.tell()
     assert desk.last(2) == ["status", "online"]
     desk.presence.tell()
     assert desk.said.count("online") == 1
-    desk.presence.status = status(3)
+    desk.presence.inform(status(3), connected=True)
     desk.presence.tell()
     assert desk.last(2) == ["online", "status"]
 
@@ -71,7 +73,8 @@ def test_a_connection_waits_for_a_new_status() -> None:
 @pytest.mark.parametrize("known", [True, False])
 def test_it_does_not_wait_for_ever(known: bool) -> None:
     desk = Desk()
-    desk.presence.status = status(1) if known else None
+    if known:
+        desk.presence.inform(status(1), connected=False)
     desk.presence.introduce()
     assert desk.presence.wait == pytest.approx(STATUS_AFTER)
     assert STATUS_AFTER <= 1
@@ -82,19 +85,27 @@ def test_it_does_not_wait_for_ever(known: bool) -> None:
     assert desk.presence.wait > 1e6
 
 
+def test_a_status_that_knows_of_the_connection_already_is_told_at_once() -> None:
+    desk = Desk()
+    desk.presence.inform(status(1), connected=True)
+    desk.presence.introduce()
+    desk.presence.tell()
+    assert desk.last(2) == ["status", "online"]
+
+
 def test_home_assistant_may_be_born_while_it_waits() -> None:
     desk = Desk()
     desk.presence.introduce()
     desk.presence.describe()
     assert "online" not in desk.said
-    desk.presence.status = status(1)
+    desk.presence.inform(status(1), connected=True)
     desk.presence.tell()
     assert desk.last(2) == ["status", "online"]
 
 
 def test_who_leaves_while_it_waits_was_never_online() -> None:
     desk = Desk()
-    desk.presence.status = status(1)
+    desk.presence.inform(status(1), connected=True)
     desk.presence.introduce()
     desk.presence.leave()
     assert desk.last(2) == ["status", "offline"]

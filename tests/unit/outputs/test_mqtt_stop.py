@@ -95,7 +95,7 @@ def test_a_connection_that_comes_up_at_the_end_learns_the_last_status(
         published.append((topic.rpartition("/")[2], payload))
 
     monkeypatch.setattr(output._link, "publish", publish)
-    output.publish_status(StatusPayload(version="1", uptime=1, camera="ok", health="ok"))
+    output.publish_status(StatusPayload(version="1", uptime=1, camera="ok", health="ok"), connected=False)
     output._inbox.put(Up(1))
     output._worker.start()
     wait_until(lambda: any(topic == "state" for topic, _ in published), "connected")

@@ -42,10 +42,22 @@ def test_a_broken_file_is_one_warning(tmp_path: Path, caplog: pytest.LogCaptureF
 
 
 def test_a_disk_that_cannot_be_written_is_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
-    blocker = tmp_path / "file"
-    blocker.write_text("")
-    counts.write(blocker / "today.json", date(2026, 5, 4), {})
-    assert len(caplog.records) == 1
+    caplog.set_level("INFO")
+    folder, day = tmp_path / "folder", date(2026, 5, 4)
+    folder.write_text("")  # no folder at all
+    keeper = counts.CountsKeeper(folder / "today.json")
+    caplog.clear()
+    for number in range(1, 6):
+        keeper.keep(day, {"no_mask": number})
+        keeper.wait(10)
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    folder.unlink()
+    folder.mkdir()
+    for number in (6, 7):
+        keeper.keep(day, {"no_mask": number})
+        keeper.wait(10)
+    assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert counts.read(folder / "today.json") == (day, {"no_mask": 7})
 
 
 def test_a_hanging_card_holds_nobody_up_and_the_latest_counts_win(tmp_path: Path) -> None:

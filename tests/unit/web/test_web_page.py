@@ -230,6 +230,25 @@ def test_viewers_are_bounded_and_a_place_gets_free_again(site, monkeypatch):
     responses[1].close()
 
 
+def test_a_viewer_who_has_gone_before_the_answer_is_no_error(site, caplog):
+    s = site(jpeg=lambda: JPEG, picture=True)
+    blocked, go_on = threading.Event(), threading.Event()
+
+    def busy() -> None:
+        blocked.set()
+        go_on.wait(10)
+
+    s.page._loop.call_soon_threadsafe(busy)  # a board with much to do
+    assert blocked.wait(10)
+    for _ in range(3):
+        with socket.create_connection((s.host, s.port)) as viewer:
+            viewer.sendall(f"GET /live.mjpeg HTTP/1.1\r\nHost: {s.host}:{s.port}\r\n\r\n".encode())
+    go_on.set()
+    assert s.ask("/healthz").status == 200
+    s.page.stop()
+    assert [record for record in caplog.records if record.levelname == "ERROR"] == []
+
+
 def test_a_status_that_fails_is_a_503_and_the_page_lives_on(site, caplog):
     fail = [True]
 
