@@ -188,3 +188,5 @@ class Look(NamedTuple):
     face: Face
     mask: bool
     gender: bool
+    mirrored: bool = False
+    """Whether the gender network is to see the face in a mirror: another look at the very same person."""

@@ -13,6 +13,7 @@ from convert import images
 from convert.blur import motion_kernel
 from convert.gender.boxes import DeviceEye
 from convert.gender.masks import paint_mask
+from convert.gender.recombine import Recombiner
 from convert.gender.records import Faces, Other
 from edge_agent.vision.crops import CropMargins, face_crop
 
@@ -42,6 +43,10 @@ class Batch:
     sex: NDArray[np.int64]
     age: NDArray[np.int64]
     race: NDArray[np.int64]
+    partner: NDArray[np.int64]
+    """The other photo of a face put together of two; else the same one."""
+    share: NDArray[np.float32]
+    """Part of the face that is of ``face``, 0 to 1; the rest is of ``partner``."""
 
 
 def training_batches(
@@ -51,34 +56,43 @@ def training_batches(
     batch: int,
     rng: np.random.Generator,
     others: Sequence[Other] = (),
+    recombined: float = 0.0,
 ) -> Iterator[Batch]:
     """Endless batches of degraded crops, every second face masked; each face once per round.
 
-    If there are ``others``, faces without a label, each fourth crop is of one of them, as it is.
+    If there are ``others``, faces without a label, each fourth crop is of one of them, as it is. The part
+    ``recombined`` of the faces is put together of two of one sex, as far as there is a fitting second one.
 
     Raises:
         ConvertError: a photo of the others cannot be read.
     """
     waiting: list[int] = []
     known = batch - int(batch * _OTHERS_SHARE) if others else batch
+    recombiner = Recombiner(faces, indices) if recombined else None
     while True:
         while len(waiting) < known:
             waiting.extend(rng.permutation(indices).tolist())
         chosen = np.array(waiting[:known])
         del waiting[:known]
         crops = np.empty((batch, size, size, 3), np.uint8)
+        unknown = np.full(batch - known, UNKNOWN)
+        sex, age, race = (np.concatenate((of[chosen], unknown)) for of in (faces.sex, faces.age, faces.race))
+        partner, share = np.concatenate((chosen, unknown)), np.ones(batch, np.float32)
         for row, index in enumerate(chosen):
             image = np.array(faces.pixels[index])
+            two = recombiner.combine(int(index), rng) if recombiner and rng.random() < recombined else None
+            if two is not None:
+                image, partner[row], share[row] = two.image, two.partner, two.share
+                if not two.alike:
+                    age[row] = race[row] = UNKNOWN
             if rng.random() < 0.5:
-                image = worn(faces, int(index), rng)
+                image = worn(faces, int(index), rng, image)
             box = faces.cut_at(int(index), device=rng.random() < _DEVICE_SHARE)
             crops[row] = degraded_crop(image, np.array(box, np.float32), size, rng)
         for row in range(known, batch):
             other = others[int(rng.integers(len(others)))]
             crops[row] = degraded_crop(images.read(other.path), np.array(other.box, np.float32), size, rng)
-        unknown = np.full(batch - known, UNKNOWN)
-        sex, age, race = (np.concatenate((of[chosen], unknown)) for of in (faces.sex, faces.age, faces.race))
-        yield Batch(np.concatenate((chosen, unknown)), crops, sex, age, race)
+        yield Batch(np.concatenate((chosen, unknown)), crops, sex, age, race, partner, share)
 
 
 def plain_crops(
@@ -120,9 +134,14 @@ def seen(
         yield image, (faces.boxes[index] if found is None else found).tolist(), found is not None
 
 
-def worn(faces: Faces, index: int, rng: np.random.Generator) -> NDArray[np.uint8]:
-    """The photo with a painted mask, 160×160 BGR; unchanged if no landmarks were found in it."""
-    image = np.array(faces.pixels[index])
+def worn(
+    faces: Faces, index: int, rng: np.random.Generator, image: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """The photo with a painted mask, 160×160 BGR; unchanged if no landmarks were found in it.
+
+    With an ``image``, that one, whose landmarks must be the photo's.
+    """
+    image = np.array(faces.pixels[index]) if image is None else image
     if np.isnan(faces.landmarks[index]).any():
         return image
     return paint_mask(image, faces.boxes[index].tolist(), faces.landmarks[index], rng)

@@ -29,6 +29,8 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
                        help="learn from what this network says, .pt or .caffemodel; may be given several times")
     train.add_argument("--lessons", type=Path, metavar="FILE.npz",
                        help="of describe-gender: learn from what face recognition makes of the photos, too")
+    train.add_argument("--recombine", type=share, default=0.0, metavar="SHARE",
+                       help="put so many of the faces together of two of one sex (default: %(default)s)")
     train.add_argument("--bfloat16", action="store_true",
                        help="multiply in 16 bits where networks are large: faster on a processor with AMX only")
     train.add_argument("--out", type=Path, required=True, metavar="DIR",
@@ -88,7 +90,7 @@ def _train(args: argparse.Namespace) -> int:
 
     settings = Settings(minutes=args.minutes, rate=args.rate, seed=args.seed, threads=args.threads,
                         small_part=args.small_part, large=args.large, teachers=tuple(args.teachers),
-                        lessons=args.lessons, bfloat16=args.bfloat16)
+                        lessons=args.lessons, recombined=args.recombine, bfloat16=args.bfloat16)
     print(train(args.dataset, args.cache, args.weights, args.out, settings))
     return 0
 

@@ -62,20 +62,24 @@ class Settings:
     """Of ``describe-gender``: what face recognition makes of the photos, to learn from besides the labels."""
     answers_share: float = 0.55
     """What the lessons answer counts for so much, times :meth:`Lessons.trust`; the label for the rest."""
+    recombined: float = 0.0
+    """Part of the faces that are put together of two of one sex (:mod:`convert.gender.recombine`)."""
     bfloat16: bool = False
     """Multiply in 16 bits in large networks and teachers: twice as fast on a processor that has units for it (AMX),
     slower on others. The network that ships is too narrow to gain by it."""
 
 
 class _Stream(IterableDataset):  # type: ignore[misc]  # torch is not followed by mypy
-    def __init__(self, faces: Faces, size: int, batch: int, seed: int, others: Sequence[Other]) -> None:
+    def __init__(self, faces: Faces, size: int, seed: int, others: Sequence[Other], settings: Settings) -> None:
         self.faces = faces
-        self._arguments = (faces, faces.split("train"), size, batch)
+        self._arguments = (faces, faces.split("train"), size, settings.batch)
         self._seed = seed
         self._others = others
+        self._recombined = settings.recombined
 
     def __iter__(self) -> Iterator[Batch]:
-        return training_batches(*self._arguments, np.random.default_rng(self._seed), self._others)
+        rng = np.random.default_rng(self._seed)
+        return training_batches(*self._arguments, rng, self._others, self._recombined)
 
 
 class _State:
@@ -171,7 +175,7 @@ def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings:
         for size, end in ((settings.small_size, settings.small_part), (state.net.size, 1.0)):
             if state.elapsed < end * total:
                 seed = settings.seed * 1_000_003 + state.step
-                stream = _Stream(faces, max(size, teachers.size), settings.batch, seed, others)
+                stream = _Stream(faces, max(size, teachers.size), seed, others, settings)
                 _phase(state, stream, teachers, lessons, size, end * total, settings, checkpoint, history, progress)
                 _log.info("%d px done: %s", size, _validate(state.average, faces))
     torch.save(state.average.state_dict(), result)
@@ -236,12 +240,12 @@ def _phase(
             share = settings.teacher_share
             loss = share * functional.cross_entropy(sex, told) + (1 - share) * loss
         if lessons is not None:
-            said = functional.cross_entropy(sex, torch.from_numpy(lessons.answers[batch.face]), reduction="none")
+            said = functional.cross_entropy(sex, _blended(lessons.answers, batch), reduction="none")
             label = functional.cross_entropy(sex, target, label_smoothing=settings.smoothing, reduction="none")
             loss = torch.lerp(label, said, shares[torch.from_numpy(batch.face)]).mean()
-            wanted = torch.from_numpy(lessons.points[batch.face])
             # One less the cosine: how far from where it should be.
-            loss = loss + 1 - functional.cosine_similarity(state.point(features), wanted).mean()
+            cosine = functional.cosine_similarity(state.point(features), _blended(lessons.points, batch))
+            loss = loss + 1 - cosine.mean()
         loss = loss + settings.other_heads * (
             losses(age, torch.from_numpy(batch.age)) + losses(race, torch.from_numpy(batch.race))
         )
@@ -268,6 +272,12 @@ def _phase(
             state.save(checkpoint)
             saved = now
     state.save(checkpoint)
+
+
+def _blended(lessons: NDArray[np.float32], batch: Batch) -> torch.Tensor:
+    """What is to be learnt of each face of a batch: of one put together of two, from both by their parts."""
+    share = batch.share[:, None]
+    return torch.from_numpy(share * lessons[batch.face] + (1 - share) * lessons[batch.partner])
 
 
 def _untouched(batch: Batch) -> Batch:

@@ -97,6 +97,15 @@ class GenderVotes:
         """Whether another look, at a picture of this quality, is worth its milliseconds."""
         return len(self._looks) < self._needed and quality >= 0.6 * self._best_quality
 
+    @property
+    def mirrored(self) -> bool:
+        """Whether the next look is to be at the mirrored face: each second one is.
+
+        The network's answers to a face and to its mirror image differ by chance, and their mean is likelier than
+        either (log loss on the calibration part .228, alone .233; masked .291 and .298).
+        """
+        return len(self._looks) % 2 == 1
+
     def add(self, scores: GenderScores, quality: float) -> None:
         """Count one look at a picture of this quality."""
         self._looks.append((scores.male, max(quality, 0.01)))

@@ -70,7 +70,7 @@ class People:
                 )
             mask = self._wants_mask(track, record, now)
             gender = mask and self._wants_gender(track, record)
-            looks.append(Look(track.id, track.face, mask, gender))
+            looks.append(Look(track.id, track.face, mask, gender, gender and record.gender.mirrored))
         self._forget()
         return looks
 

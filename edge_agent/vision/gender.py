@@ -69,12 +69,13 @@ class GenderClassifier:
         prototxt, caffemodel = store.paths(name, ".prototxt", ".caffemodel")
         return cls(prototxt, caffemodel, store.entry(name), backend=backend)
 
-    def classify(self, image: Image, box: Sequence[float]) -> GenderScores | None:
+    def classify(self, image: Image, box: Sequence[float], *, mirrored: bool = False) -> GenderScores | None:
         """Probabilities of the face in a box.
 
         Args:
             image: `(height, width, 3)` uint8, BGR.
             box: x1, y1, x2, y2 in pixels of `image`; may reach over its edges.
+            mirrored: whether the network is to see it in a mirror.
 
         Returns:
             Scores that sum to 1; None if the box holds no pixel of the image.
@@ -83,6 +84,8 @@ class GenderClassifier:
             face_crop(image, box, self._size, self._margins, out=self._crop)
         except ValueError:
             return None
+        if mirrored:
+            self._crop[:] = cv2.flip(self._crop, 1)
         found = self._run()
         male = float(found[self._male])
         return GenderScores(male=male, female=1.0 - male)

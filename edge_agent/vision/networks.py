@@ -116,7 +116,7 @@ class Networks:
                 times.mask_calls += 1
             if look.gender and self._gender is not None:
                 begin = time.perf_counter()
-                gender = self._gender.classify(image, look.face.box)
+                gender = self._gender.classify(image, look.face.box, mirrored=look.mirrored)
                 times.gender = (times.gender or 0.0) + _since(begin)
                 times.net += self._gender.net_ms
                 times.gender_calls += 1

@@ -55,6 +55,11 @@ def test_a_bare_face_becomes_a_violation_with_a_gender() -> None:
     assert person.visible
 
 
+def test_each_second_look_at_a_gender_is_in_a_mirror() -> None:
+    asked = [look for look in watch(people(), [NEAR], BARE, 20) if look.gender]
+    assert [look.mirrored for look in asked] == [False, True, False]
+
+
 def test_nobody_asks_for_the_gender_of_a_masked_face() -> None:
     room = people()
     asked = watch(room, [NEAR], MASKED, 30)
