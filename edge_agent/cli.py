@@ -5,13 +5,12 @@ from __future__ import annotations
 import argparse
 import atexit
 import contextlib
-import errno
 import io
 import logging
 import os
 import sys
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NoReturn
 
@@ -30,8 +29,34 @@ exit codes: 0 done, 1 failed, 2 wrong options or input, 78 wrong configuration o
 """
 _SYSLOG_LEVELS = ((logging.ERROR, 3), (logging.WARNING, 4), (logging.INFO, 6), (logging.DEBUG, 7))
 
-_UNWRITABLE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
-"""What a `write` says of a full or failing disk behind stdout; it names no file."""
+
+class _OutputError(OSError):
+    """Stdout can't be written, for a full disk behind it, say."""
+
+
+class _Output(io.TextIOWrapper):
+    """Stdout, whose failures can be told from those of other files: they name none.
+
+    Raises _OutputError, and BrokenPipeError as ever.
+    """
+
+    def write(self, text: str) -> int:
+        with _told():
+            return super().write(text)
+
+    def flush(self) -> None:
+        with _told():
+            super().flush()
+
+
+@contextlib.contextmanager
+def _told() -> Iterator[None]:
+    try:
+        yield
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise _OutputError(error.errno, error.strerror) from None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -55,9 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # The reader (`| head`) has gone; nothing more is to be said, not even at the interpreter's exit.
         _say_no_more()
         return EXIT_FAILURE
-    except OSError as error:
-        if error.filename is not None or error.errno not in _UNWRITABLE:
-            raise
+    except _OutputError as error:
         print(f"edge-agent: the output can't be written: {error.strerror}", file=sys.stderr)
         _say_no_more()
         return EXIT_FAILURE
@@ -71,6 +94,9 @@ def _say_no_more() -> None:
 
 def entry() -> NoReturn:
     """Run as a program: `main`, then out, whatever still hangs in a driver."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        encoding, buffering = sys.stdout.encoding, sys.stdout.line_buffering
+        sys.stdout = _Output(sys.stdout.detach(), encoding=encoding, line_buffering=buffering)
     code = main()
     if any(thread.daemon for thread in threading.enumerate()):
         # A thread that comes back from OpenCV while the interpreter is taken down aborts the process, and systemd

@@ -206,13 +206,6 @@ class ViolationSettings(Section):
     """Seconds after an alarm in which no other sounds; events are reported all the same."""
     quiet_hours: tuple[QuietHours, ...] = ()
 
-    @field_validator("kinds")
-    @classmethod
-    def _some(cls, value: tuple[str, ...]) -> tuple[str, ...]:
-        if not value:
-            raise ValueError("names no kind: nothing would ever be reported; leave it out for both")
-        return value
-
 
 class Pattern(Section):
     on: Annotated[float, Field(gt=0, le=10)] = 0.2
@@ -283,7 +276,7 @@ class DiscoverySettings(Section):
 
 class MqttSettings(Section):
     enabled: bool = True
-    host: Host = "localhost"
+    host: Annotated[Host, Field(min_length=1)] = "localhost"
     port: Annotated[int, Field(ge=1, le=65535)] = 1883
     transport: Literal["tcp", "websockets"] = "tcp"
     websocket_path: str = "/mqtt"
@@ -320,12 +313,6 @@ class SnapshotSettings(Section):
     quality: Annotated[int, Field(ge=10, le=95)] = 75
     """Of the JPEG; lowered where the picture would be larger than `max_bytes`."""
     max_bytes: Annotated[int, Field(ge=10_000, le=2_000_000)] = 150_000
-
-    @model_validator(mode="after")
-    def _go_somewhere(self) -> SnapshotSettings:
-        if self.enabled and not self.mqtt and self.directory is None:
-            raise ValueError("enabled, but with mqtt: false and no directory pictures would go nowhere")
-        return self
 
 
 class WebSettings(Section):
@@ -366,3 +353,13 @@ class Settings(Section):
     web: WebSettings = WebSettings()
     service: ServiceSettings = ServiceSettings()
     logging: LoggingSettings = LoggingSettings()
+
+    def doubts(self) -> tuple[str, ...]:
+        """What is allowed, and yet can't be what somebody wants; a line each."""
+        found = []
+        if not self.violations.kinds:
+            found.append("violations.kinds names no kind: nothing will ever be reported; leave it out for both")
+        sent = self.snapshots.mqtt and self.mqtt.enabled
+        if self.snapshots.enabled and not sent and self.snapshots.directory is None:
+            found.append("snapshots.enabled, but neither MQTT nor snapshots.directory takes the pictures")
+        return tuple(found)

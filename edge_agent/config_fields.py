@@ -73,7 +73,7 @@ def _host(value: str) -> str:
     return value
 
 
-Host = Annotated[str, Field(min_length=1), AfterValidator(_host)]
+Host = Annotated[str, AfterValidator(_host)]
 
 
 class Section(BaseModel):

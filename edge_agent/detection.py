@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,11 +22,13 @@ from edge_agent.errors import InputError
 from edge_agent.types import Frame, Image, Look, Observation, Person
 from edge_agent.vision.networks import StageTimes
 
+_log = logging.getLogger(__name__)
+
 _NOMINAL_FPS = 25.0
 """Where a video does not tell its rate."""
 _WHOLE = 0.9
-"""Part of the pictures and of the length a film says it has that must be there: some containers tell the length
-alone, and the number is guessed from it."""
+"""Part of the pictures and of the length that OpenCV expects of a film, beneath which it is worth a word. No more:
+it counts what a trimmed film hides, and guesses from the length of the sound where the number is not told."""
 _SMALLEST = 8
 """Pixels of the smallest face that is judged, in films as on photos: the least `vision.mask.min_face` may be. What
 `vision.face` leaves out, by its `min_size` say, is no face here either."""
@@ -66,8 +69,8 @@ class Detection:
         yield Result(path, False, 0.0, image, self._line(path, 0, image, observations, None))
 
     def video(self, path: Path) -> Iterator[Result]:
-        """Every frame of a video. Raises InputError if it can't be opened or holds no frame, and at its end if it
-        breaks off."""
+        """Every frame of a video, and a warning if there seem to be too few. Raises InputError if it can't be
+        opened or holds no frame."""
         if self._used:  # people of another film are other people
             self._chain = Chain(self._settings)
         self._used = True
@@ -92,7 +95,9 @@ class Detection:
         if index == 0:
             raise InputError(f"{path}: neither an image nor a video, or a damaged one")
         if index < _WHOLE * told and seconds < _WHOLE * told / fps:
-            raise InputError(f"{path}: broke off after {index} of the {told:.0f} pictures it says it has: damaged?")
+            _log.warning(
+                "%s: %d of the %.0f pictures it says it has were found: trimmed, or damaged?", path, index, told
+            )
 
     def _line(
         self,

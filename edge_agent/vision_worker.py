@@ -113,7 +113,9 @@ class VisionWorker(threading.Thread):
         if self._live and age > self._max_age:
             if age - waited > self._max_age:
                 self.stale += 1
-                self._statistics.frame_too_old(frame.captured_at)
+                self._statistics.frame_too_old(frame.captured_at, waited=waited)
+            else:
+                self._slot.passed_over()
             self._watchdog.worker_alive()
             self._pass_time()
             return False

@@ -77,8 +77,8 @@ class Recombiner:
         if last - first < _FEWEST:
             return None
         partner = int(members[int(rng.integers(first, last))])
-        other = self._laid_upon(index, partner, mirror=mirror)
-        if partner == index or other is None:
+        other = self._laid_upon(index, partner, mirror=mirror) if partner != index else None
+        if other is None:
             return None
         image = np.asarray(faces.pixels[index], np.float32)
         sideways, downwards = _face_axes(faces.landmarks[index])

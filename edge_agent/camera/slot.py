@@ -59,6 +59,11 @@ class FrameSlot:
             self._frame = None
             self._changed.notify_all()
 
+    def passed_over(self) -> None:
+        """The frame taken last grew too old while it lay here: it counts as dropped."""
+        with self._changed:
+            self._dropped += 1
+
     @property
     def waited(self) -> float:
         """Seconds that the frame taken last had lain here: so much of its age is not the camera's doing."""
@@ -73,6 +78,6 @@ class FrameSlot:
 
     @property
     def dropped(self) -> int:
-        """Frames that a newer one replaced before they were taken."""
+        """Frames that a newer one replaced before they were taken, or that were passed over."""
         with self._changed:
             return self._dropped

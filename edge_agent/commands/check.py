@@ -50,6 +50,7 @@ def run(options: argparse.Namespace) -> int:
         settings = load_settings(options)
         where = chosen_config(options) or f"there is no {SYSTEM_CONFIG}: what the program comes with"
         lines.append(CheckLine("configuration", "ok", f"{where} is valid"))
+        lines += [CheckLine("configuration", "warn", doubt, "") for doubt in settings.doubts()]
     except ConfigError as error:
         lines.append(CheckLine("configuration", "fail", str(error), "correct it, then check again"))
         code = error.exit_code

@@ -120,9 +120,16 @@ def _inside(folder: Path, drawn: Path | None, complaints: list[str]) -> list[Pat
     def closed(error: OSError) -> None:
         complaints.append(f"{error.filename}: can't be read: {error.strerror}")
 
+    def is_file(path: Path) -> bool:
+        try:
+            return path.is_file()
+        except OSError as error:  # its folder may be listed, but not entered
+            complaints.append(f"{path}: can't be read: {error.strerror}")
+            return False
+
     endings = photos.SUFFIXES | _VIDEOS
     found = (Path(within, name) for within, _, names in os.walk(folder, onerror=closed) for name in names)
-    files = sorted(path for path in found if path.suffix.lower() in endings and path.is_file())
+    files = sorted(path for path in found if path.suffix.lower() in endings and is_file(path))
     if drawn is None:
         return files
     target, top = Path(os.path.realpath(drawn)), Path(os.path.realpath(folder))

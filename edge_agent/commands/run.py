@@ -8,6 +8,8 @@ import threading
 
 from edge_agent.commands.common import Commands, add_config_option, load_settings
 
+_log = logging.getLogger(__name__)
+
 
 def register(commands: Commands, common: argparse.ArgumentParser) -> None:
     parser = commands.add_parser(
@@ -29,6 +31,8 @@ def run(options: argparse.Namespace) -> int:
         settings = load_settings(options)
         if options.log_level is None:
             logging.getLogger().setLevel(settings.logging.level.upper())
+        for doubt in settings.doubts():
+            _log.warning("configuration: %s", doubt)
         from edge_agent.agent import Agent
         from edge_agent.service.notify import Notifier
 

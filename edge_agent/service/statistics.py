@@ -122,13 +122,15 @@ class Statistics:
             for stage, milliseconds in (stage_ms or {}).items():
                 self._stages.setdefault(stage, deque(maxlen=STAGE_SAMPLES)).append(milliseconds)
 
-    def frame_too_old(self, captured_at: float) -> None:
-        """A frame captured at `captured_at` (monotonic seconds) came too late to be looked at."""
+    def frame_too_old(self, captured_at: float, *, waited: float = 0.0) -> None:
+        """A frame captured at `captured_at` (monotonic seconds) came too late to be looked at; then it waited for
+        its turn for `waited` seconds.
+        """
         with self._lock:
             now = self._clock()
             self._too_old.add(now, 1)
             self._late = now - captured_at
-            self._latency.append((now, (now - captured_at) * 1000.0))
+            self._latency.append((now, (now - captured_at - waited) * 1000.0))
 
     def violation(self, kind: str) -> None:
         """A violation of this kind started."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import errno
 import logging
 import socket
 import threading
@@ -38,16 +39,21 @@ _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 def trouble(settings: WebSettings) -> str | None:
     """Why the page can't be served at `web.host` and `web.port` now; None if it can."""
+    kinds: list[Any] = []
     try:
         kinds = socket.getaddrinfo(
-            settings.host, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
+            settings.host or None, settings.port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )  # as asyncio's create_server asks
         for family, _, _, _, address in kinds:
             with socket.socket(family, socket.SOCK_STREAM) as listener:
                 listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                if family == socket.AF_INET6:
+                    listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
                 listener.bind(address)
-    except OSError as error:
-        return error.strerror or str(error)
+    except (OSError, UnicodeError) as error:  # the latter of a name that none can be
+        if getattr(error, "errno", None) == errno.EAFNOSUPPORT and len(kinds) > 1:
+            return None  # a kernel without one kind of address serves the other
+        return getattr(error, "strerror", None) or str(error)
     return None
 
 
@@ -147,7 +153,7 @@ class WebPage:
                 server = await loop.create_server(
                     door, self._settings.host, self._settings.port, backlog=MAX_CONNECTIONS
                 )
-            except OSError as error:
+            except (OSError, UnicodeError) as error:
                 _log.log(
                     level,
                     "The live page can't listen on %s:%d: %s; set web.host and web.port. Trying again every %.0f s",

@@ -33,8 +33,6 @@ def test_the_commented_example_says_the_defaults() -> None:
         ("camera:\n  width: 640\n  fps: 0", ["line 3", "camera.fps", "0.2", "found 0"]),
         ("camera:\n  roi: [[0, 0], [1, 1]]", ["line 2", "camera.roi", "three corners"]),
         ("camera:\n  roi: [[0, 0], [0.5, 0.5], [1, 1]]", ["line 2", "camera.roi", "nobody would be watched"]),
-        ("violations:\n  kinds: []", ["line 2", "violations.kinds", "nothing would ever be reported"]),
-        ("snapshots: {enabled: true, mqtt: false}", ["line 1", "snapshots", "would go nowhere"]),
         ("mqtt:\n  host: 192.168.1.10:1883", ["line 2", "mqtt.host", "`port:`"]),
         ("mqtt:\n  host: my broker", ["line 2", "mqtt.host", "no host"]),
         ("service:\n  state_dir: ~nobody-of-this-name/x", ["line 2", "service.state_dir", "whole path"]),
@@ -121,6 +119,25 @@ def test_a_password_in_the_brokers_name_is_not_repeated(host: str) -> None:
     with pytest.raises(ConfigError, match=r"mqtt\.host.*alone") as raised:
         parse(f"mqtt:\n  host: {host}", "c.yaml")
     assert "S3cret" not in str(raised.value)
+
+
+@pytest.mark.parametrize(
+    ("text", "doubt"),
+    [
+        ("violations: {kinds: []}", "nothing will ever be reported"),
+        ("snapshots: {enabled: true, mqtt: false}", "takes the pictures"),
+        ("snapshots: {enabled: true}\nmqtt: {enabled: false}", "takes the pictures"),
+    ],
+)
+def test_what_can_hardly_be_wanted_is_allowed_and_told(text: str, doubt: str) -> None:
+    (told,) = parse(text, "c.yaml").doubts()
+    assert doubt in told
+
+
+def test_what_is_wanted_raises_no_doubt() -> None:
+    assert Settings().doubts() == ()
+    assert parse("snapshots: {enabled: true}", "c.yaml").doubts() == ()
+    assert parse("snapshots: {enabled: true, mqtt: false, directory: /x}", "c.yaml").doubts() == ()
 
 
 @pytest.mark.parametrize("host", ["broker", "192.168.1.10", "fd00::1", "::1", "mosquitto.local", "böker.example"])

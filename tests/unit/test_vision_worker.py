@@ -231,6 +231,7 @@ def test_a_camera_slower_than_the_pace_is_not_taken_for_a_slow_board() -> None:
     until(lambda: rig.chain.seen == [1, 3])  # as it comes, without another pause
     figures = rig.statistics.snapshot()
     assert rig.worker.stale == 0
+    assert rig.slot.dropped == 1, "no frame vanishes"
     assert figures.late is None
     assert figures.latency_ms is not None
     assert figures.latency_ms < 500

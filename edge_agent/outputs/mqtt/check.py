@@ -76,7 +76,8 @@ class _Probe:
             for topic in self.topics.switch_sets():
                 if topic not in answers.deaf and not talk.publish(topic, CHECK).is_failure:
                     answers.sent.add(topic)
-            answers.heard = talk.hear(answers.sent)
+            if answers.told:  # else what does not come back may just not have been taken
+                answers.heard = talk.hear(answers.sent)
             talk.unsubscribe(commands)  # what is retained there has come by then
         except BrokerError as error:
             if error.trouble == talk.oversize:

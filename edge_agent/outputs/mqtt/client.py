@@ -209,7 +209,7 @@ class Link:
             self._asked_again = True
             if not session.closed.wait(settings.refused_retry):
                 session.farewell = "asking the broker once more whether it knows MQTT 5"
-                client.disconnect()
+                client.break_off()  # without a goodbye: should the next connection fail, the will is true
         session.closed.wait()
         lasted = time.monotonic() - began
         if lasted >= STABLE_AFTER:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import shutil
@@ -124,6 +125,18 @@ def test_a_full_disk_behind_stdout_is_a_line_and_no_traceback(command: list[str]
     assert "Traceback" not in done.stderr
 
 
+def test_a_failing_disk_elsewhere_is_not_laid_to_stdout(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.EIO, "Input/output error")
+
+    monkeypatch.setattr(json, "dump", fail)
+    with pytest.raises(OSError, match="Input/output"):
+        main(["schema"])
+    assert "output can't" not in capsys.readouterr().err
+
+
 def test_without_stdout_a_command_does_its_work_all_the_same() -> None:
     closed = f"{sys.executable} -m edge_agent schema >&-"
     done = subprocess.run(["sh", "-c", closed], capture_output=True, text=True)
@@ -142,7 +155,7 @@ def test_check_looks_whether_the_live_page_can_listen(tmp_path: Path, capsys: py
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         found = []
-        for host in ("127.0.0.1", "192.0.2.1"):  # taken, and none of this machine (RFC 5737)
+        for host in ("127.0.0.1", "192.0.2.1", ".."):  # taken, none of this machine (RFC 5737), and no name
             settings = {
                 "camera": {"source": "test"},
                 "mqtt": {"enabled": False},
@@ -152,7 +165,7 @@ def test_check_looks_whether_the_live_page_can_listen(tmp_path: Path, capsys: py
             main(["check", "--json", "-c", str(config)])
             checks = {line["name"]: line for line in json.loads(capsys.readouterr().out)["checks"]}
             found.append((checks["live page"]["status"], checks["live page"]["text"]))
-    assert [status for status, _ in found] == ["warn", "warn"]
+    assert [status for status, _ in found] == ["warn", "warn", "warn"]
     assert "in use" in found[0][1]
     assert "192.0.2.1" in found[1][1]
 
