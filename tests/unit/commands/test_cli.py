@@ -128,7 +128,7 @@ def test_a_full_disk_behind_stdout_is_a_line_and_no_traceback(command: list[str]
 def test_a_failing_disk_elsewhere_is_not_laid_to_stdout(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def fail(*_: object) -> None:
+    def fail(*_: object, **__: object) -> None:
         raise OSError(errno.EIO, "Input/output error")
 
     monkeypatch.setattr(json, "dump", fail)
