@@ -55,7 +55,7 @@ class Commands:
             return True
         if retained:
             # somebody's old wish: obeying it at each connect would undo what was switched since
-            self._complain(topic, "is ignored: commands must not be retained")
+            self._complain(topic, f"retained message on {topic} ignored: commands must not be retained")
         elif name is None:
             self._on_buzzer_test()
         else:
@@ -67,7 +67,8 @@ class Commands:
         try:
             values = self._switches.set(name, parse(name, payload))
         except ValueError as error:
-            self._complain(self._topics.switch_set(name), f"is refused: {error}")
+            topic = self._topics.switch_set(name)
+            self._complain(topic, f"message on {topic} refused: {error}")
             self._publish_state(name)
             return
         if values == before:  # nothing changed, so no observer was called; the asker is answered all the same
@@ -80,7 +81,7 @@ class Commands:
             self._told[topic] = before, unsaid + 1
             return
         self._told[topic] = now, 0
-        _LOG.warning("a message on %s %s%s", topic, what, f" ({unsaid} like it went before)" if unsaid else "")
+        _LOG.warning("%s%s", what, f" ({unsaid} like it went before)" if unsaid else "")
 
 
 def parse(name: str, payload: bytes) -> bool | float:
