@@ -16,6 +16,7 @@ from typing import NoReturn
 
 from edge_agent import __version__
 from edge_agent.commands import bench, cameras, check, demo, detect, models, purge, run, schema
+from edge_agent.commands.common import say_no_more
 from edge_agent.errors import EXIT_FAILURE, EdgeAgentError
 
 _EPILOG = """\
@@ -78,18 +79,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 130  # as shells report SIGINT
     except BrokenPipeError:
         # The reader (`| head`) has gone; nothing more is to be said, not even at the interpreter's exit.
-        _say_no_more()
+        say_no_more()
         return EXIT_FAILURE
     except _OutputError as error:
         print(f"edge-agent: the output can't be written: {error.strerror}", file=sys.stderr)
-        _say_no_more()
+        say_no_more()
         return EXIT_FAILURE
     return code
-
-
-def _say_no_more() -> None:
-    """What is left in the buffer goes nowhere: else the interpreter would try it, and complain, at its end."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def entry() -> NoReturn:

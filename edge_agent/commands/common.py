@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import logging
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeAlias
@@ -56,3 +57,8 @@ def load_settings(options: argparse.Namespace) -> Settings:
     if options.log_level is None and path is not None:
         logging.getLogger().setLevel(settings.logging.level.upper())
     return settings
+
+
+def say_no_more() -> None:
+    """What is left in the buffer goes nowhere: else the interpreter would try it, and complain, at its end."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from edge_agent.commands.common import Commands, add_config_option, load_settings
+from edge_agent.commands.common import Commands, add_config_option, load_settings, say_no_more
 from edge_agent.errors import EXIT_USAGE, InputError
 
 if TYPE_CHECKING:
@@ -124,7 +124,7 @@ def _inside(folder: Path, drawn: Path | None, complaints: list[str]) -> list[Pat
         try:
             return path.is_file()
         except OSError as error:  # its folder may be listed, but not entered
-            complaints.append(f"{path}: can't be read: {error.strerror}")
+            closed(error)
             return False
 
     endings = photos.SUFFIXES | _VIDEOS
@@ -183,7 +183,7 @@ class _Sink:
             raise
         except OSError as error:
             if self._file is sys.stdout:  # else the interpreter would try what is left, and complain, at its exit
-                os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+                say_no_more()
             raise self._error(error) from None
 
     def close(self) -> None:

@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from mosquitto import PROGRAM, Gate, Mosquitto, Subscriber, running
+from fake_broker import FakeBroker
+from mosquitto import PROGRAM, Gate, Mosquitto, StrictMosquitto, Subscriber, running
 
 from edge_agent.config import DeviceSettings, MqttSettings
 from edge_agent.outputs.mqtt.output import MqttOutput
@@ -34,6 +35,35 @@ def gate(broker: Mosquitto) -> Iterator[Gate]:
     relay = Gate(broker.port)
     yield relay
     relay.close()
+
+
+@pytest.fixture
+def fake() -> Iterator[Callable[..., FakeBroker]]:
+    """Makes brokers that misbehave as their options say; all are closed at the end."""
+    made: list[FakeBroker] = []
+
+    def make(**options: object) -> FakeBroker:
+        made.append(FakeBroker(**options))  # type: ignore[arg-type]
+        return made[-1]
+
+    yield make
+    for broker in made:
+        broker.close()
+
+
+@pytest.fixture
+def strict(tmp_path: Path) -> Iterator[StrictMosquitto]:
+    """A mosquitto with passwords and rights."""
+    with running(StrictMosquitto(tmp_path)) as broker:
+        yield broker
+
+
+@pytest.fixture
+def owner(strict: StrictMosquitto) -> Iterator[Subscriber]:
+    """Sees all that the strict broker carries, as a user who may."""
+    watch = Subscriber(strict.port, username="owner", password="owner")
+    yield watch
+    watch.close()
 
 
 @pytest.fixture

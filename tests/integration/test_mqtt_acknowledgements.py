@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from fake_broker import FakeBroker
@@ -13,19 +13,6 @@ from violations import JPEG, make_notice
 from edge_agent.outputs.mqtt.output import MqttOutput
 
 Make = Callable[..., MqttOutput]
-
-
-@pytest.fixture
-def fake() -> Iterator[Callable[..., FakeBroker]]:
-    made: list[FakeBroker] = []
-
-    def make(**options: object) -> FakeBroker:
-        made.append(FakeBroker(**options))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for broker in made:
-        broker.close()
 
 
 def persons(bodies: list[bytes]) -> list[int]:

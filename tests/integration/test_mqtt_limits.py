@@ -42,19 +42,6 @@ def limited(tmp_path: Path) -> Iterator[Callable[[str], Mosquitto]]:
         broker.kill()
 
 
-@pytest.fixture
-def fake() -> Iterator[Callable[..., FakeBroker]]:
-    made: list[FakeBroker] = []
-
-    def make(**options: object) -> FakeBroker:
-        made.append(FakeBroker(**options))  # type: ignore[arg-type]
-        return made[-1]
-
-    yield make
-    for broker in made:
-        broker.close()
-
-
 def test_a_picture_beyond_the_limit_is_dropped_and_its_event_sent(
     limited: Callable[[str], Mosquitto], mqtt_output: Make, caplog: pytest.LogCaptureFixture
 ) -> None:

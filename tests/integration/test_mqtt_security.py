@@ -135,19 +135,6 @@ def test_a_missing_authority_file_is_named(broker: Mosquitto, mqtt_output: Make,
 # -- passwords and rights -------------------------------------------------------------------------------
 
 
-@pytest.fixture
-def strict(tmp_path: Path) -> Iterator[StrictMosquitto]:
-    with running(StrictMosquitto(tmp_path)) as broker:
-        yield broker
-
-
-@pytest.fixture
-def owner(strict: StrictMosquitto) -> Iterator[Subscriber]:
-    watch = Subscriber(strict.port, username="owner", password="owner")
-    yield watch
-    watch.close()
-
-
 def test_check_and_purge_by_hand_find_the_installed_password(
     strict: StrictMosquitto, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

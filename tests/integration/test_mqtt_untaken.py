@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
-from pathlib import Path
+from collections.abc import Callable
 
 import pytest
 from fake_broker import FakeBroker
-from mosquitto import PROGRAM, RIGHTS, StrictMosquitto, Subscriber, running, wait_until
+from mosquitto import PROGRAM, RIGHTS, StrictMosquitto, Subscriber, wait_until
 from violations import make_notice
 
 from edge_agent.outputs.mqtt.output import MqttOutput
@@ -22,17 +21,9 @@ WITHOUT_DISCOVERY = RIGHTS.replace(f"topic write {DISCOVERY}\n", "")
 
 
 @pytest.fixture
-def strict(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[StrictMosquitto]:
+def strict(strict: StrictMosquitto, monkeypatch: pytest.MonkeyPatch) -> StrictMosquitto:
     monkeypatch.setenv("EDGE_AGENT_MQTT_PASSWORD", "geheim")
-    with running(StrictMosquitto(tmp_path)) as broker:
-        yield broker
-
-
-@pytest.fixture
-def owner(strict: StrictMosquitto) -> Iterator[Subscriber]:
-    watch = Subscriber(strict.port, username="owner", password="owner")
-    yield watch
-    watch.close()
+    return strict
 
 
 def warnings(caplog: pytest.LogCaptureFixture, word: str) -> list[str]:

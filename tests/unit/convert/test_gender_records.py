@@ -27,6 +27,15 @@ def dataset(tmp_path: Path, write_gender_dataset: Callable[..., None]) -> Path:
     return folder
 
 
+@pytest.fixture
+def other(tmp_path: Path, write_gender_dataset: Callable[..., None]) -> Path:
+    """Other photos under the same names."""
+    folder = tmp_path / "other"
+    folder.mkdir()
+    write_gender_dataset(folder, COUNT, twins=False)
+    return folder
+
+
 def test_reads_labels_boxes_and_pixels(dataset: Path, tmp_path: Path) -> None:
     faces = load_faces(dataset, tmp_path / "cache")
 
@@ -62,11 +71,9 @@ def test_the_cache_is_used_and_renewed(dataset: Path, tmp_path: Path) -> None:
 
 
 def test_a_cache_of_other_photos_of_the_same_names_is_not_taken(
-    dataset: Path, tmp_path: Path, write_gender_dataset: Callable[..., None]
+    dataset: Path, other: Path, tmp_path: Path
 ) -> None:
-    other, cache = tmp_path / "other", tmp_path / "cache"
-    other.mkdir()
-    write_gender_dataset(other, COUNT, twins=False)
+    cache = tmp_path / "cache"
     pixels = np.array(load_faces(dataset, cache).pixels)
     assert (load_faces(other, cache).pixels != pixels).any()
     assert np.array_equal(load_faces(dataset, cache).pixels, pixels)
@@ -90,11 +97,9 @@ def test_photos_that_are_gone_cost_no_cache(dataset: Path, tmp_path: Path) -> No
 
 
 def test_a_cache_that_was_overwritten_half_is_of_nobody(
-    dataset: Path, tmp_path: Path, write_gender_dataset: Callable[..., None]
+    dataset: Path, other: Path, tmp_path: Path
 ) -> None:
-    other, cache = tmp_path / "other", tmp_path / "cache"
-    other.mkdir()
-    write_gender_dataset(other, COUNT, twins=False)
+    cache = tmp_path / "cache"
     pixels = np.array(load_faces(dataset, cache).pixels)
     lines = (other / "manifest.csv").read_text(encoding="utf-8").splitlines()
     (other / "manifest.csv").write_text("\n".join([*lines[:-3], *reversed(lines[-3:])]), encoding="utf-8")
