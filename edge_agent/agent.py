@@ -111,6 +111,7 @@ class Agent:
         self._snapshots: SnapshotOutput | None = None
         if settings.snapshots.enabled:
             self._snapshots = SnapshotOutput(settings.snapshots, self._to_mqtt)
+        self._keepers = [part for part in (self._switches, self._counts, self._snapshots) if part is not None]
         self._captured = self._dropped = 0
         self._status: StatusPayload | None = None
         self._status_lock = threading.Lock()
@@ -217,6 +218,7 @@ class Agent:
             broker_connected=mqtt.connected if mqtt else None,
             broker_reason=mqtt.reason if mqtt else None,
             outbox_alarm=mqtt.alarm if mqtt else None,
+            disk=[part.trouble for part in self._keepers if part.trouble],
             buzzer_reason=bell.reason if self._settings.buzzer.enabled and not bell.available else None,
             temperature=self._board.state.temperature,
             temperature_limit=self._settings.service.temperature_limit,

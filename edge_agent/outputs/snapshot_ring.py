@@ -28,7 +28,8 @@ class SnapshotRing:
         # raise for a user that is not there; such a folder is one warning at the first picture.
         self._directory = Path(os.path.abspath(os.path.expanduser(directory)))  # noqa: PTH100, PTH111
         self._keep = keep
-        self._failing = False
+        self.trouble: str | None = None
+        """Why the latest picture is not in the folder; None: it is, or there was none."""
         self._opened = False
 
     def save(self, jpeg: bytes, event_id: str, moment: datetime) -> Path | None:
@@ -37,13 +38,13 @@ class SnapshotRing:
             path = self._write(jpeg, event_id, moment)
             self._prune()
         except OSError as error:
-            if not self._failing:
+            if self.trouble is None:
                 _log.warning("Snapshots can't be kept in %s: %s; trying again at each one", self._directory, error)
-            self._failing = True
+            self.trouble = f"snapshots can't be kept in {self._directory} ({error.strerror or error})"
             return None
-        if self._failing:
+        if self.trouble is not None:
             _log.info("Snapshots are kept in %s again", self._directory)
-        self._failing = False
+        self.trouble = None
         return path
 
     def _write(self, jpeg: bytes, event_id: str, moment: datetime) -> Path:

@@ -114,6 +114,11 @@ class SnapshotOutput:
         with self._changed:
             return SnapshotStats(self._made, self._saved, self._failed, self._skipped)
 
+    @property
+    def trouble(self) -> str | None:
+        """Why the latest picture was not kept; None: nothing is wrong with the folder, or there is none."""
+        return self._ring.trouble if self._ring is not None else None
+
     def stop(self, timeout: float = 3.0) -> None:
         """Finish what waits; after `timeout` seconds the events left are forwarded without their pictures."""
         deadline = time.monotonic() + timeout

@@ -60,6 +60,8 @@ class Switches:
             "cooldown": cooldown_range,
         }
         self._kept: dict[str, bool | float] = {}
+        self.trouble: str | None = None
+        """Why the latest change is not on the disk; None: it is, or there was none."""
         self._observers: list[Observer] = []
         self._lock = threading.Lock()
         self._read()
@@ -142,4 +144,8 @@ class Switches:
         try:
             replace_durably(self._path, json.dumps(self._kept))
         except OSError as error:
-            _LOG.warning("the switches can't be kept in %s (%s): they hold until the next start", self._path, error)
+            what = f"the switches can't be kept in {self._path} ({error.strerror or error})"
+            self.trouble = f"{what}: they hold until the next start"
+            _LOG.warning("%s", self.trouble)
+        else:
+            self.trouble = None

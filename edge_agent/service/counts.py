@@ -39,7 +39,8 @@ class CountsKeeper:
         self.kept = read(path)
         """The day and its counts that were written last, or were found at the start."""
         self._thread: threading.Thread | None = None
-        self._failing = False
+        self.trouble: str | None = None
+        """Why the latest counts are not on the disk; None: they are, or there were none."""
 
     def keep(self, day: date | None, counts: Mapping[str, int]) -> None:
         """Write them in a thread if they are news; while it still writes older ones, a later call must come.
@@ -60,13 +61,13 @@ class CountsKeeper:
         try:
             write(self._path, day, counts)
         except OSError as error:
-            if not self._failing:
+            if self.trouble is None:
                 _log.warning("today's counts can't be kept in %s: %s", self._path, error)
-            self._failing = True
+            self.trouble = f"today's counts can't be kept in {self._path} ({error.strerror or error})"
             return
-        if self._failing:
+        if self.trouble is not None:
             _log.info("today's counts are kept in %s again", self._path)
-        self._failing = False
+        self.trouble = None
 
     def wait(self, seconds: float) -> None:
         """Let what is being written end."""

@@ -47,6 +47,7 @@ def assess(
     broker_connected: bool | None = None,
     broker_reason: str | None = None,
     outbox_alarm: str | None = None,
+    disk: Collection[str] = (),
     buzzer_reason: str | None = None,
     temperature: float | None = None,
     temperature_limit: float = 80.0,
@@ -57,6 +58,7 @@ def assess(
     `camera`: its word (:func:`camera_word`); `frame_age` and its limit: seconds since the newest frame;
     `late`: seconds, if frames come, but all of them too old to be looked at;
     `broker_reason`: what the connection says is wrong; `outbox_alarm` and `buzzer_reason`: what is wrong with them;
+    `disk`: what else should be on the disk and is not;
     `temperature`: degrees Celsius; `throttled`: what the board holds back now, e.g. `under-voltage`.
     """
     failed: list[str] = []
@@ -78,6 +80,7 @@ def assess(
         degraded.append(f"broker: {broker_reason}")
     if outbox_alarm:
         degraded.append(f"outbox: {outbox_alarm}")
+    degraded.extend(f"disk: {trouble}" for trouble in disk)
     if buzzer_reason:
         degraded.append(f"buzzer: {buzzer_reason}")
     if temperature is not None and temperature >= temperature_limit:

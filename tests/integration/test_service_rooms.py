@@ -70,6 +70,18 @@ def test_a_picture_comes_before_its_event(service: Run, watch: Subscriber) -> No
     assert picture is not None and picture.shape[2] == 3
 
 
+def test_what_the_disk_does_not_take_is_told_with_the_health(
+    service: Run, tmp_path: Path, watch: Subscriber
+) -> None:
+    (tmp_path / "state" / "today.json" / "in the way").mkdir(parents=True)
+    (tmp_path / "pictures").touch()
+    service(snapshots={"enabled": True, "directory": str(tmp_path / "pictures")})
+    wanted = ("disk: today's counts can't be kept", "disk: snapshots can't be kept")
+    watch.wait(lambda: watch.on("door/status"), "a status", 60)
+    watch.wait(lambda: all(text in statuses(watch)[-1]["reason"] for text in wanted), "the status says so", 60)
+    assert statuses(watch)[-1]["health"] != "ok"
+
+
 def test_the_page_shows_the_status_that_is_published(service: Run, watch: Subscriber) -> None:
     pytest.importorskip("aiohttp", reason="needs the web extra")
     with socket.socket() as probe:

@@ -93,9 +93,11 @@ def test_a_folder_that_can_not_be_is_one_warning_and_mends_itself(tmp_path, capl
     ring = SnapshotRing(blocked, 3)
     assert [ring.save(b"x", "e", WALL) for _ in range(3)] == [None] * 3
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert ring.trouble is not None and str(blocked) in ring.trouble
     blocked.unlink()
     assert ring.save(b"x", "e", WALL) is not None
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
+    assert ring.trouble is None
 
 
 def test_the_home_of_a_user_that_is_not_there_does_not_stop_the_service(tmp_path, monkeypatch):

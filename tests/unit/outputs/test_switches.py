@@ -99,3 +99,7 @@ def test_a_disk_that_cannot_be_written_keeps_the_value_in_memory(
     switches.set("mute", True)
     assert switches.get().mute is True
     assert "until the next start" in caplog.text
+    assert switches.trouble is not None and switches.trouble in caplog.text
+    (tmp_path / "file").unlink()
+    switches.set("mute", False)
+    assert switches.trouble is None

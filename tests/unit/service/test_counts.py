@@ -51,6 +51,7 @@ def test_a_disk_that_cannot_be_written_is_one_warning(tmp_path: Path, caplog: py
         keeper.keep(day, {"no_mask": number})
         keeper.wait(10)
     assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert keeper.trouble is not None and str(folder) in keeper.trouble
     folder.unlink()
     folder.mkdir()
     for number in (6, 7):
@@ -58,6 +59,7 @@ def test_a_disk_that_cannot_be_written_is_one_warning(tmp_path: Path, caplog: py
         keeper.wait(10)
     assert [record.levelname for record in caplog.records] == ["WARNING", "INFO"]
     assert counts.read(folder / "today.json") == (day, {"no_mask": 7})
+    assert keeper.trouble is None
 
 
 def test_a_hanging_card_holds_nobody_up_and_the_latest_counts_win(tmp_path: Path) -> None:

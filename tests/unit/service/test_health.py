@@ -21,6 +21,7 @@ def test_all_well_and_unknown_is_no_fault() -> None:
         ({"camera": "paused"}, "switched off"),
         ({"broker_connected": False}, "broker"),
         ({"outbox_alarm": "disk full"}, "disk full"),
+        ({"disk": ["the switches can't be kept"]}, "disk: the switches can't be kept"),
         ({"buzzer_reason": "GPIO 17 is busy"}, "buzzer: GPIO 17 is busy"),
         ({"temperature": 80.0}, "80 °C"),
         ({"temperature": 71.0, "temperature_limit": 70.0}, "70 °C"),
