@@ -152,3 +152,17 @@ def test_one_that_hung_at_the_start_is_asked_once_more(
     other = mqtt_output(old.port, reconnect_min=0.05, connect_timeout=0.3, refused_retry=0.3)
     wait_until(lambda: old.asked == [5, 4, 5, 4] and other.stats().connected, "asked once more, in vain")
     assert "once more whether it knows MQTT 5" in caplog.text
+
+
+def test_an_old_broker_in_the_place_of_a_newer_one_is_found_out(
+    versioned: Callable[..., Versioned], mqtt_output: Make
+) -> None:
+    broker = versioned(4, 5)
+    output = mqtt_output(broker.port, reconnect_min=0.02, reconnect_max=0.02, refused_retry=60)
+    wait_until(lambda: output.stats().connected, "connected")
+    broker.known = (4,)
+    broker._polite = False
+    for peer in broker._peers:
+        peer.close()
+    wait_until(lambda: len(broker.asked) >= 2 and output.stats().connected, "connected again")
+    assert (broker.asked[:-1], broker.asked[-1]) == ([5] * 21, 4), "not before many attempts"

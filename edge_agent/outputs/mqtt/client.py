@@ -34,6 +34,9 @@ STABLE_AFTER = 10.0
 _HUNG_UP = 2
 """Attempts in a row at which it hung up, after which a broker is taken for one that knows an older MQTT only."""
 
+_EXCHANGED = 20
+"""Attempts in a row without any answer, after which a broker that knew the newest MQTT may have been exchanged."""
+
 _SUSPICIOUS = 3
 """Short connections in a row after which another client of the same id is suspected where nobody says why."""
 
@@ -51,6 +54,7 @@ class Link:
         self._number = 0
         self._short = 0  # connections in a row that did not last
         self._hung_up = 0  # attempts in the newest version, in a row, at which the broker hung up
+        self._unanswered = 0  # and at which it hung up or was silent, since it last spoke that version
         self._old = False  # whether an old broker was told of
         self._knows_newest = False  # whether the broker has spoken the newest version with us
         self._asked_again = False  # whether the guess that it does not know it was tested
@@ -147,10 +151,14 @@ class Link:
         The newest is tried each time, and another one only if the broker said that it does not know it, or, unless
         it has spoken it with us before, took the time for an answer without giving one or hung up twice: one that
         hangs or is starting up must not be held for an old one, which does not tell of the events that it refuses.
+        That it has spoken it is forgotten after many such attempts: another broker may stand in its place.
         """
         newest, *older = versions(self._settings)
         end = self._connect_once(newest)
         self._hung_up = self._hung_up + 1 if end.hung_up else 0
+        self._unanswered += end.hung_up or end.silent
+        if self._knows_newest and self._unanswered >= _EXCHANGED:
+            self._knows_newest = self._asked_again = False
         for version in older:
             guess = not self._knows_newest and (end.silent or self._hung_up >= _HUNG_UP)
             if self._stopping.is_set() or not (end.unknown_version or guess):
@@ -205,6 +213,7 @@ class Link:
             _LOG.warning("the broker knows no MQTT 5, and will not tell of events that it refuses: they are lost")
         if version == versions(settings)[0]:
             self._knows_newest = True
+            self._unanswered = 0
         elif guess and not self._asked_again:
             self._asked_again = True
             if not session.closed.wait(settings.refused_retry):
