@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import statistics
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -21,11 +22,18 @@ RUNTIMES: tuple[RuntimeName, ...] = ("litert", "tflite-runtime")
 
 
 def renew(
-    card: Path, model: Path, dataset: Path, scenes: Path | None, checkpoint: Path | None, bare_handicap: float = 0.0
+    card: Path,
+    model: Path,
+    dataset: Path,
+    scenes: Path | None,
+    checkpoint: Path | None,
+    bare_handicap: float = 0.0,
+    more: Sequence[Record] = (),
 ) -> None:
     """Measure ``model`` (and the float ``checkpoint`` it was made from) and rewrite the part between the marks.
 
-    ``bare_handicap`` is that which the model was exported with, for the checkpoint to be measured alike.
+    ``bare_handicap`` is that which the model was exported with, for the checkpoint to be measured alike; ``more``
+    are faces without a mask to measure on besides.
 
     A card that does not exist yet is begun with nothing but the measured part.
 
@@ -36,12 +44,17 @@ def renew(
     """
     check_card(card, title=model.stem)
     graph.check(model)
-    measured = _measured(model, dataset, scenes, checkpoint, bare_handicap)
+    measured = _measured(model, dataset, scenes, checkpoint, bare_handicap, more)
     renew_measured(card, measured, title=model.stem)
 
 
 def _measured(
-    model: Path, dataset: Path, scenes: Path | None, checkpoint: Path | None, bare_handicap: float
+    model: Path,
+    dataset: Path,
+    scenes: Path | None,
+    checkpoint: Path | None,
+    bare_handicap: float,
+    more: Sequence[Record],
 ) -> str:
     installed = available_runtimes()
     predictors: list[Predictor] = [open_predictor(model, name) for name in RUNTIMES if name in installed]
@@ -49,7 +62,7 @@ def _measured(
         raise ConvertError("no TFLite runtime is installed: pip install ai-edge-litert")
     if checkpoint is not None:  # after tflite-runtime: with TensorFlow loaded before it, it fails
         predictors.append(KerasPredictor(checkpoint, bare_handicap))
-    chosen = faces.found(faces.select(faces.listed(dataset, scenes)), dataset)
+    chosen = [*faces.found(faces.select(faces.listed(dataset, scenes)), dataset), *more]
     cut = faces.cut(chosen, predictors[0].size, quiet=True)
     reports = {}
     for predictor in predictors:

@@ -4,159 +4,47 @@ from __future__ import annotations
 
 import argparse
 import json
-import math
 import sys
-from pathlib import Path
 from typing import Any
 
 from convert import manifest
-from convert.arguments import check_file, check_folder, share
+from convert.arguments import check_file, check_folder
+from convert.mask import options
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add ``train``, ``average``, ``thin``, ``to-tflite``, ``evaluate``, ``made-labels`` and ``export-card``."""
     train = subparsers.add_parser("train", help="train the mask network on a folder of photos")
-    _add_dataset(train)
-    train.add_argument("--bare", type=Path, metavar="DIR", help="more faces without a mask, in any folders")
-    train.add_argument("--bare-limit", type=int, default=6000, metavar="N", help="how many of them (%(default)s)")
-    train.add_argument(
-        "--out",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder for the cache of faces, checkpoints and history.csv; go on there if stopped",
-    )
-    train.add_argument(
-        "--weights",
-        metavar="FILE",
-        default="imagenet",
-        help="ImageNet weights without top; 'imagenet' downloads them, 'none' starts from nothing",
-    )
-    train.add_argument("--start", type=Path, metavar="MODEL", help="go on from this .keras or .tflite instead")
-    recipe = train.add_mutually_exclusive_group()
-    recipe.add_argument("--gentle", action="store_true", help="distort and paint less, to settle a trained network")
-    recipe.add_argument(
-        "--plain", action="store_true", help="paint no masks if there is incorrect/: for a second opinion"
-    )
-    train.add_argument(
-        "--trust-labels", action="store_true", help="train on all labels, also those that a sure network disputes"
-    )
-    train.add_argument(
-        "--size", type=int, default=96, help="side of the input in pixels (%(default)s); --start has its own"
-    )
-    train.add_argument("--alpha", type=float, default=1.0, help="width of MobileNetV2 (%(default)s)")
-    train.add_argument("--epochs", type=int, default=11, help="%(default)s")
-    train.add_argument("--steps", type=int, default=250, help="batches in an epoch (%(default)s)")
-    train.add_argument("--batch", type=int, default=64, help="faces in a batch (%(default)s)")
-    train.add_argument("--rate", type=float, default=4e-4, help="highest learning rate (%(default)s)")
-    train.add_argument("--average", type=float, default=0.998, help="momentum of the weight average (%(default)s)")
-    train.add_argument(
-        "--teacher", type=Path, action="append", default=[], metavar="FILE", dest="teachers",
-        help="distil from this .keras or .tflite; of several, from their mean",
-    )  # fmt: skip
-    train.add_argument(
-        "--teacher-share", type=share, metavar="SHARE",
-        help="of the target: what the teacher says; the rest is the label (0.7)",
-    )  # fmt: skip
-    train.add_argument("--keep-epochs", action="store_true", help="keep the network of each epoch in --out/epochs")
-    train.add_argument("--seed", type=int, default=20261122, help="%(default)s")
-    train.add_argument("--threads", type=int, default=1, help="cores TensorFlow may use (%(default)s)")
+    options.train(train)
     train.set_defaults(run=_train)
 
     average = subparsers.add_parser("average", help="average the weights of checkpoints of one training")
-    average.add_argument("checkpoints", type=Path, nargs="+", metavar="MODEL", help=".keras, or .tflite that ships")
-    average.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
+    options.average(average)
     average.set_defaults(run=_average)
 
     thin = subparsers.add_parser(
         "thin", help="cut a smaller network out of a trained one; train it on with --start and --teacher"
     )
-    thin.add_argument("model", type=Path, metavar="MODEL", help=".keras, or .tflite that ships")
-    _add_dataset(thin)
-    thin.add_argument(
-        "--multiply-adds", type=float, default=20e6, metavar="N", help="of one inference (%(default).0f)"
-    )
-    thin.add_argument("--out", type=Path, required=True, metavar="MODEL.keras")
+    options.thin(thin)
     thin.set_defaults(run=_thin)
 
     convert = subparsers.add_parser("to-tflite", help="write a checkpoint as int8 TFLite with calibrated outputs")
-    convert.add_argument("checkpoint", type=Path, metavar="MODEL.keras")
-    _add_dataset(convert)
-    _add_handicap(convert)
-    convert.add_argument("--out", type=Path, required=True, metavar="FILE.tflite")
+    options.to_tflite(convert)
     convert.set_defaults(run=_to_tflite)
 
     evaluate = subparsers.add_parser("evaluate", help="measure a .keras or .tflite mask network")
-    evaluate.add_argument("model", type=Path, metavar="MODEL")
-    evaluate.add_argument("dataset", type=Path, metavar="DIR", help="folder with with_mask/, …")
-    evaluate.add_argument("--scenes", type=Path, metavar="DIR", help="folder with images/ and annotations.jsonl")
-    evaluate.add_argument("--all", action="store_true", help="all faces, not only those kept out of the training")
-    evaluate.add_argument(
-        "--device-boxes", action="store_true",
-        help="only faces that the device's own face net finds, cut where it finds them, as on the device",
-    )  # fmt: skip
-    evaluate.add_argument("--runtime", choices=("auto", "litert", "tflite-runtime"), default="auto")
-    evaluate.add_argument("--json", action="store_true", help="print JSON instead of tables")
-    evaluate.add_argument("--plots", type=Path, metavar="DIR", help="write mask_*.png there; they show no face")
-    evaluate.add_argument("--history", type=Path, metavar="FILE", help="history.csv to plot with them")
-    evaluate.add_argument(
-        "--errors",
-        type=Path,
-        metavar="FILE.png",
-        help="contact sheet of the worst errors; it shows faces, keep it private",
-    )
+    options.evaluate(evaluate)
     evaluate.set_defaults(run=_evaluate)
 
     labels = subparsers.add_parser(
         "made-labels", help="print a network's labels of 200 drawn faces, to compare machines"
     )
-    labels.add_argument("model", type=Path, metavar="FILE.tflite")
-    labels.add_argument("--runtime", choices=("auto", "litert", "tflite-runtime"), default="auto")
+    options.made_labels(labels)
     labels.set_defaults(run=_made_labels)
 
     card = subparsers.add_parser("export-card", help="renew the measured part of a model's card")
-    card.add_argument("model", type=Path, metavar="FILE.tflite")
-    card.add_argument("dataset", type=Path, metavar="DIR")
-    card.add_argument("--scenes", type=Path, metavar="DIR")
-    card.add_argument(
-        "--float",
-        type=Path,
-        metavar="MODEL.keras",
-        dest="checkpoint",
-        help="the checkpoint it was made from, to show what int8 costs",
-    )
-    _add_handicap(card)
-    card.add_argument("--out", type=Path, required=True, metavar="CARD.md")
+    options.card(card)
     card.set_defaults(run=_card)
-
-
-def _add_dataset(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--dataset",
-        type=Path,
-        required=True,
-        metavar="DIR",
-        help="folder with with_mask/, without_mask/ and optionally incorrect/",
-    )
-    parser.add_argument("--scenes", type=Path, metavar="DIR", help="folder with images/ and annotations.jsonl")
-
-
-def _add_handicap(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--bare-handicap",
-        type=_handicap,
-        default=0.0,
-        metavar="LOGITS",
-        help="taken off no_mask: wavering between it and incorrect, say incorrect; a network that began with a "
-        ".tflite has that file's (%(default)s)",
-    )
-
-
-def _handicap(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < math.inf:
-        raise argparse.ArgumentTypeError(f"{text} is no handicap: give a number of logits, 0 or more")
-    return value
 
 
 def _train(args: argparse.Namespace) -> int:
@@ -264,6 +152,7 @@ def _evaluate(args: argparse.Namespace) -> int:
     from convert.mask import evaluate, faces
     from convert.mask.history import check_history
     from convert.mask.predict import open_predictor
+    from convert.mask.records import read_bare
     from convert.needs import need
 
     if args.plots is not None:
@@ -275,8 +164,10 @@ def _evaluate(args: argparse.Namespace) -> int:
     if args.history is not None:
         check_history(args.history)
     predictor = open_predictor(args.model, args.runtime)
+    more = read_bare(args.bare, args.bare_limit, others=True) if args.bare else []
     every = faces.listed(args.dataset, args.scenes)
-    chosen = faces.select(every, everything=args.all, remedy="measure every face with --all")
+    chosen = faces.select(every, everything=args.all, remedy="measure every face with --all") + more
+    every += more
     looked_for = faces.found(chosen, args.dataset)
     cut = faces.cut(faces.at_device(looked_for) if args.device_boxes else looked_for, predictor.size)
     part = {"faces": len(cut.records), "of": len(every), "part": "all" if args.all else "validation"}
@@ -309,9 +200,11 @@ def _made_labels(args: argparse.Namespace) -> int:
 def _card(args: argparse.Namespace) -> int:
     from convert.errors import ConvertError
     from convert.mask.card import renew
+    from convert.mask.records import read_bare
 
     if args.bare_handicap and args.checkpoint is None:
         raise ConvertError("--bare-handicap is that of the --float checkpoint; give one, or leave it out")
-    renew(args.out, args.model, args.dataset, args.scenes, args.checkpoint, args.bare_handicap)
+    more = read_bare(args.bare, args.bare_limit, others=True) if args.bare else []
+    renew(args.out, args.model, args.dataset, args.scenes, args.checkpoint, args.bare_handicap, more)
     print(f"{args.out} is renewed")
     return 0

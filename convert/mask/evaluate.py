@@ -53,8 +53,9 @@ class Report:
 
 
 def near(records: Sequence[Record]) -> NDArray[np.bool_]:
-    """Which faces count, ``(count,)``: all but those of scenes that are narrower than ``SMALLEST``."""
-    return np.array([record.origin == "single" or shorter_side(record) >= SMALLEST for record in records], bool)
+    """Which faces count, ``(count,)``: all but more bare ones, and those of scenes narrower than ``SMALLEST``."""
+    least = {"single": 0.0, "scene": SMALLEST}
+    return np.array([shorter_side(record) >= least.get(record.origin, math.inf) for record in records], bool)
 
 
 def report(
@@ -67,7 +68,8 @@ def report(
 
     ``looked_at`` are labels found wrong (:mod:`convert.mask.reviewed`, the default).
 
-    Faces of scenes narrower than ``SMALLEST`` count in a line of their own and nowhere else.
+    Faces of scenes narrower than ``SMALLEST``, and more bare ones (of origin ``bare``), count in lines of their own
+    and nowhere else.
     """
     labels = np.array([record.label for record in records], dtype=np.int64)
     answers = probabilities.argmax(axis=1)
@@ -104,13 +106,15 @@ def report(
 def _headline(
     records: Sequence[Record], labels: NDArray[np.int64], answers: NDArray[np.int64], looked_at: Mapping[str, str]
 ) -> dict[str, Figure]:
-    single = np.array([record.origin == "single" for record in records])
+    single, scenes, more = (
+        np.array([record.origin == origin for record in records]) for origin in ("single", "scene", "bare")
+    )
     hard = np.array(["hard" in record.source for record in records])
     real = np.array([not record.synthetic for record in records])
     side = np.array([shorter_side(record) for record in records])
     stands = np.array([reviewed.kept(record, looked_at) for record in records])
     right = answers == labels
-    scene = ~single & (side >= SMALLEST)
+    scene = scenes & (side >= SMALLEST)
     bare, masked, badly = labels == NO_MASK, labels == MASK, labels == INCORRECT
 
     def figure(where: NDArray[np.bool_], good: NDArray[np.bool_] = right) -> Figure:
@@ -123,6 +127,8 @@ def _headline(
         "single faces, mask, painted": figure(single & masked & ~real),
         "single faces, no mask, plain": figure(single & bare & ~hard),
         "single faces, no mask, hard": figure(single & bare & hard),
+        "more bare faces": figure(more),
+        "more bare faces: not called mask": figure(more, answers != MASK),
         "single faces, incorrect, real: not called mask": figure(single & badly & real, answers != MASK),
         "single faces, incorrect, real: called incorrect": figure(single & badly & real),
         "single faces, incorrect, real: called incorrect, if seen to be": figure(single & badly & real & stands),
@@ -132,7 +138,7 @@ def _headline(
         "scenes >= 80 px, bare": figure(scene & bare & (side >= 80)),
         "scenes >= 40 px, mask": figure(scene & masked),
         "scenes >= 40 px, incorrect: not called mask": figure(scene & badly, answers != MASK),
-        "scenes 20-40 px, mask or not": figure(~single & (side < SMALLEST) & ~badly),
+        "scenes 20-40 px, mask or not": figure(scenes & (side < SMALLEST) & ~badly),
     }
 
 

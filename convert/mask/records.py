@@ -132,15 +132,17 @@ def read_scenes(folder: Path, minimum_side: float = 20.0) -> list[Record]:
     return records
 
 
-def read_bare(folder: Path, limit: int) -> list[Record]:
+def read_bare(folder: Path, limit: int, *, others: bool = False) -> list[Record]:
     """At most ``limit`` faces from a folder tree of people without a mask, spread evenly over it.
+
+    ``others`` are those that are left when so many are taken: to measure on.
 
     Only photos of which ``faces.jsonl`` knows exactly one face are taken, and none that the manifest lists as
     a single face too: it might be one to measure on.
 
     Raises:
-        ConvertError: there is no such folder, no ``faces.jsonl`` in it or in the one above, or not one such photo;
-            or a file beside it cannot be understood.
+        ConvertError: there is no such folder, no ``faces.jsonl`` in it or in the one above, or not one such photo,
+            or none that is left; or a file beside it cannot be understood.
     """
     if not folder.is_dir():
         raise ConvertError(f"{folder} is not a folder")
@@ -162,11 +164,13 @@ def read_bare(folder: Path, limit: int) -> list[Record]:
     if not paths:
         raise ConvertError(f"{folder} has no photo to add: none of which {detected} knows exactly one face")
     step = max(len(paths) / limit, 1.0) if limit > 0 else 1.0
-    chosen = [paths[int(index * step)] for index in range(min(limit, len(paths)))]
+    chosen = {int(index * step) for index in range(min(limit, len(paths)))}
     records = []
-    for path in chosen:
+    for path in (path for index, path in enumerate(paths) if (index in chosen) != others):
         box, landmarks = _main_face(faces[path.parent.name, path.name])
         records.append(Record(path, 1, box, landmarks, "bare", "bare", False, f"bare:{path.name}"))
+    if not records:
+        raise ConvertError(f"{folder} has {len(paths)} photos, and --bare-limit {limit} leaves none of them")
     return records
 
 

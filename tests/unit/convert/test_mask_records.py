@@ -128,6 +128,22 @@ def test_bare_faces_are_not_the_neighbours_either(tmp_path: Path) -> None:
     assert [record.path.name for record in records.read_bare(tmp_path / "bare", 10)] == ["0.png"]
 
 
+def test_faces_that_the_training_leaves_are_the_others(tmp_path: Path) -> None:
+    names = [f"{number}.png" for number in range(10)]
+    for name in names:
+        (tmp_path / "bare").mkdir(exist_ok=True)
+        cv2.imwrite(str(tmp_path / "bare" / name), np.zeros((40, 40, 3), np.uint8))
+    lines = (json.dumps({"file": f"bare/{name}", "faces": [{"box": [5, 5, 30, 30]}]}) for name in names)
+    (tmp_path / "faces.jsonl").write_text("\n".join(lines))
+
+    def read(limit: int, **which: bool) -> list[str]:
+        return [record.path.name for record in records.read_bare(tmp_path / "bare", limit, **which)]
+
+    assert (len(read(4)), sorted(read(4) + read(4, others=True))) == (4, names)
+    with pytest.raises(ConvertError, match="--bare-limit 10 leaves none"):
+        read(10, others=True)
+
+
 def test_a_foreign_manifest_is_refused(tmp_path: Path) -> None:
     dataset = make_dataset(tmp_path)
     (tmp_path / "manifest.csv").write_text("photo,class\na.png,mask\n")

@@ -46,6 +46,19 @@ def test_each_source_has_means_over_its_own_classes() -> None:
     assert plain["one"]["roc_auc"]["value"] is None
 
 
+def test_more_bare_faces_count_apart() -> None:
+    more = Record(Path("b.jpg"), 1, (0, 0, 80, 80), None, "bare", "bare", False, "b")
+    records = [_record(0, "one"), _record(1, "one"), more, more, more, more]
+    probabilities = np.full((6, 3), 0.1, np.float32)
+    probabilities[np.arange(6), [0, 1, 1, 1, 0, 2]] = 0.8
+    report = evaluate.report(records, probabilities, rounds=5, looked_at={})
+    found = {name: figure.value for name, figure in report.headline.items() if figure.count}
+    assert (found.pop("more bare faces"), found.pop("more bare faces: not called mask")) == (0.5, 0.75)
+    assert set(found.values()) == {1.0}
+    assert report.accuracy["all"].count == report.confusion.sum() == 2
+    assert "bare/no_mask/bare" not in report.sources
+
+
 def test_a_class_without_faces_is_an_error_in_words(tmp_path: Path) -> None:
     built = patches.build(read(make_dataset(tmp_path, per_class=2), None), tmp_path / "cache")
     bare = [index for index in range(len(built)) if built[index].label != 0]
