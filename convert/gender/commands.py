@@ -51,6 +51,8 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     describe.add_argument("--dlib", type=Path, required=True, metavar="FILE",
                           help="dlib_face_recognition_resnet_model_v1.dat of the PyPI package "
                           "face-recognition-models")
+    describe.add_argument("--pairs", type=int, default=0, metavar="N",
+                          help="and of so many faces put together of two photos (default: %(default)s)")
     describe.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
     describe.set_defaults(run=_describe)
 
@@ -104,7 +106,7 @@ def _describe(args: argparse.Namespace) -> int:
     from convert.gender.records import load_faces
 
     faces = load_faces(args.dataset, args.cache)
-    learn(faces, args.faceres, args.dlib).save(args.out, faces)
+    learn(faces, args.faceres, args.dlib, args.pairs).save(args.out, faces)
     print(args.out)
     return 0
 

@@ -16,14 +16,15 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import nn
-from torch.nn import functional
 from torch.utils.data import DataLoader, IterableDataset
 
 from convert.errors import ConvertError
 from convert.gender.augment import Batch, plain_crops, training_batches
 from convert.gender.network import Classifier, GenderNet, load_imagenet
+from convert.gender.objective import Objective, Taught
+from convert.gender.pairs import with_pairs
 from convert.gender.recognition import POINT, Lessons
-from convert.gender.records import Faces, Other, load_faces, other_faces
+from convert.gender.records import UNKNOWN, Faces, Other, load_faces, other_faces
 from convert.gender.teacher import FaceResNet, Teachers, load_faceres, opened
 from convert.images import scaled
 from convert.timed import REPORT_EVERY, History, Progress
@@ -61,7 +62,7 @@ class Settings:
     lessons: Path | None = None
     """Of ``describe-gender``: what face recognition makes of the photos, to learn from besides the labels."""
     answers_share: float = 0.55
-    """What the lessons answer counts for so much, times :meth:`Lessons.trust`; the label for the rest."""
+    """Most that an answer of the lessons counts for (:meth:`Lessons.shares`); the label for the rest."""
     recombined: float = 0.0
     """Part of the faces that are put together of two of one sex (:mod:`convert.gender.recombine`)."""
     bfloat16: bool = False
@@ -170,13 +171,17 @@ def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings:
     teachers = Teachers(settings.teachers)
     others = other_faces(dataset) if teachers else []
     faces = load_faces(dataset, cache)
-    lessons = Lessons.load(settings.lessons, faces) if settings.lessons is not None else None
+    taught: Taught | None = None
+    if settings.lessons is not None:
+        lessons = Lessons.load(settings.lessons, faces)
+        taught = Taught(lessons, faces, settings.answers_share, state.point)
+        faces = with_pairs(faces, lessons.pairs)
     with Progress(total) as progress, History(out / "history.csv", ("size", "loss", "right")) as history:
         for size, end in ((settings.small_size, settings.small_part), (state.net.size, 1.0)):
             if state.elapsed < end * total:
                 seed = settings.seed * 1_000_003 + state.step
                 stream = _Stream(faces, max(size, teachers.size), seed, others, settings)
-                _phase(state, stream, teachers, lessons, size, end * total, settings, checkpoint, history, progress)
+                _phase(state, stream, teachers, taught, size, end * total, settings, checkpoint, history, progress)
                 _log.info("%d px done: %s", size, _validate(state.average, faces))
     torch.save(state.average.state_dict(), result)
     return result
@@ -206,7 +211,7 @@ def _phase(
     state: _State,
     stream: _Stream,
     teachers: Teachers,
-    lessons: Lessons | None,
+    taught: Taught | None,
     size: int,
     until: float,
     settings: Settings,
@@ -217,9 +222,8 @@ def _phase(
     """Train on crops of one size until ``state.elapsed`` reaches ``until`` seconds."""
     # One process cuts faces ahead of those that train.
     batches = iter(DataLoader(stream, batch_size=None, num_workers=1, prefetch_factor=8, collate_fn=_untouched))
-    losses = nn.CrossEntropyLoss(label_smoothing=settings.smoothing)
+    objective = Objective(settings.smoothing, settings.other_heads, settings.teacher_share)
     total = settings.minutes * 60
-    shares = settings.answers_share * torch.from_numpy(lessons.trust(stream.faces)) if lessons else torch.zeros(0)
     state.net.train()
     saved = before = time.monotonic()
     recent: list[tuple[float, float]] = []
@@ -234,21 +238,7 @@ def _phase(
         with torch.autocast("cpu", torch.bfloat16, enabled=settings.bfloat16 and settings.large):
             answers = state.net.all_heads(state.net.prepare(scaled(batch.crops, size)))
         sex, age, race, features = (answer.float() for answer in answers)
-        target = torch.from_numpy(batch.sex)
-        loss = losses(sex, target)
-        if told is not None:
-            share = settings.teacher_share
-            loss = share * functional.cross_entropy(sex, told) + (1 - share) * loss
-        if lessons is not None:
-            said = functional.cross_entropy(sex, _blended(lessons.answers, batch), reduction="none")
-            label = functional.cross_entropy(sex, target, label_smoothing=settings.smoothing, reduction="none")
-            loss = torch.lerp(label, said, shares[torch.from_numpy(batch.face)]).mean()
-            # One less the cosine: how far from where it should be.
-            cosine = functional.cosine_similarity(state.point(features), _blended(lessons.points, batch))
-            loss = loss + 1 - cosine.mean()
-        loss = loss + settings.other_heads * (
-            losses(age, torch.from_numpy(batch.age)) + losses(race, torch.from_numpy(batch.race))
-        )
+        loss = objective((sex, age, race, features), batch, told, taught)
         state.optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(state.net.parameters(), 5.0)
@@ -257,14 +247,15 @@ def _phase(
         decay = min(settings.average, (1 + state.step) / (10 + state.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(state.average.parameters()), list(state.net.parameters()), 1 - decay)
-        known = target >= 0
-        recent.append((float(loss.detach()), float((sex.argmax(1) == target)[known].float().mean())))
+        known = batch.sex != UNKNOWN
+        right = (sex.detach().argmax(1).numpy() == batch.sex)[known]
+        recent.append((float(loss.detach()), float(right.mean()) if known.any() else math.nan))
         now = time.monotonic()
         state.elapsed += now - before
         before = now
         progress.at(state.elapsed)
         if state.step % REPORT_EVERY == 0:
-            loss_mean, right_mean = np.mean(recent, axis=0)
+            loss_mean, right_mean = np.nanmean(recent, axis=0)
             history.add(state.elapsed, state.step, (size, loss_mean, right_mean))
             progress.say(state.elapsed, state.step, f"{size} px: loss {loss_mean:.3f}, right {right_mean:.3f}")
             recent.clear()
@@ -272,12 +263,6 @@ def _phase(
             state.save(checkpoint)
             saved = now
     state.save(checkpoint)
-
-
-def _blended(lessons: NDArray[np.float32], batch: Batch) -> torch.Tensor:
-    """What is to be learnt of each face of a batch: of one put together of two, from both by their parts."""
-    share = batch.share[:, None]
-    return torch.from_numpy(share * lessons[batch.face] + (1 - share) * lessons[batch.partner])
 
 
 def _untouched(batch: Batch) -> Batch:
