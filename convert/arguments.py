@@ -26,6 +26,19 @@ def share(text: str) -> float:
     return value
 
 
+def count(text: str) -> int:
+    """How many of something, 0 or more, as an option's ``type``.
+
+    Raises:
+        ArgumentTypeError: it is less.
+        ValueError: it is no whole number.
+    """
+    value = int(text)
+    if value < 0:
+        raise argparse.ArgumentTypeError(f"{text} is no count: give 0 or more")
+    return value
+
+
 def check_file(path: Path, *, makes_folder: bool = False) -> None:
     """See that a file can be written; with ``makes_folder`` the folder it lies in is made when it is.
 

@@ -218,7 +218,7 @@ class Agent:
             broker_connected=mqtt.connected if mqtt else None,
             broker_reason=mqtt.reason if mqtt else None,
             outbox_alarm=mqtt.alarm if mqtt else None,
-            disk=[part.trouble for part in self._keepers if part.trouble],
+            disk=[trouble for part in self._keepers if (trouble := part.trouble)],  # each asked once
             buzzer_reason=bell.reason if self._settings.buzzer.enabled and not bell.available else None,
             temperature=self._board.state.temperature,
             temperature_limit=self._settings.service.temperature_limit,

@@ -59,7 +59,7 @@ def training_batches(
     """Endless batches of degraded crops, every second face masked; each face once per round.
 
     If there are ``others``, faces without a label, each fourth crop is of one of them, as it is. The part
-    ``recombined`` of the faces is put together of two of one sex, as far as there is a fitting second one.
+    ``recombined`` of those with a label is put together of two of one sex, as far as there is a fitting second one.
 
     Raises:
         ConvertError: a photo of the others cannot be read.

@@ -63,7 +63,11 @@ class Objective:
         told: torch.Tensor | None,
         taught: Taught | None,
     ) -> torch.Tensor:
-        """Of sex, age, race and the features below them; of what teachers ``told``, or what the lessons teach."""
+        """The loss, of a network's ``heads`` for ``n`` faces.
+
+        ``heads``: scores of sex ``(n, 2)``, age ``(n, 9)`` and race ``(n, 7)``, and the features, ``(n, f)``.
+        ``told``: what teachers say, probabilities ``(n, 2)``, or what the lessons teach, ``taught``; not both.
+        """
         sex, age, race, features = heads
         loss = self._labelled(sex, batch.sex)
         if told is not None:

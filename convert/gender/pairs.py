@@ -24,6 +24,8 @@ FOLDS = 5
 #: Least and most that may be of the first photo, else only one of the two is to be seen.
 _SHARES = (0.1, 0.93)
 _SEED = 2026
+#: Pairs that are put together at once, to see that they are still the same.
+_LOOKED_AT = 20
 #: Most pairs that one photo may be the first of.
 _ROUNDS = 20
 
@@ -36,10 +38,12 @@ class Pairs:
     """``(m,)`` the photos on whose frame they are."""
     draws: NDArray[np.int64]
     """``(m,)`` what the partner and the seam are drawn from."""
+    partner: NDArray[np.int64]
+    """``(m,)`` who came of it: what was said of a pair is of no use if it is another one by now."""
 
     @classmethod
     def none(cls) -> Pairs:
-        return cls(np.zeros(0, np.int64), np.zeros(0, np.int64))
+        return cls(*np.zeros((3, 0), np.int64))
 
 
 def drawn(faces: Faces, count: int) -> Pairs:
@@ -51,32 +55,38 @@ def drawn(faces: Faces, count: int) -> Pairs:
     found = list(track(islice(_fitting(faces), count), "pairs", total=count))
     if len(found) < count:
         raise ConvertError(f"only {len(found)} of {count} faces could be put together; ask for fewer --pairs")
-    firsts, draws = np.array(found, np.int64).reshape(-1, 2).T
-    return Pairs(firsts, draws)
+    return Pairs(*np.array(found, np.int64).reshape(-1, 3).T)
 
 
-def _fitting(faces: Faces) -> Iterator[tuple[int, int]]:
-    """First photo and draw of ever more pairs, until each photo was tried often."""
+def _fitting(faces: Faces) -> Iterator[tuple[int, int, int]]:
+    """First photo, draw and partner of ever more pairs, until each photo was tried often."""
     recombiner, rng = _recombiner(faces), np.random.default_rng(_SEED)
     draw = 0
     for _ in range(_ROUNDS):
         for first in rng.permutation(faces.split("train")).tolist():
             draw += 1
-            if _put_together(recombiner, first, draw) is not None:
-                yield first, draw
+            combined = _put_together(recombiner, first, draw)
+            if combined is not None:
+                yield first, draw, combined.partner
 
 
 def with_pairs(faces: Faces, pairs: Pairs) -> Faces:
     """The photos, and behind them the pairs as if they were photos, made whenever they are looked at.
 
     Boxes and landmarks are those of the first photo, as is the split; a label has none of them.
+
+    Raises:
+        ConvertError: other faces come of the draws than did when they were described.
     """
     first = pairs.first
+    pixels = _Pixels(faces, pairs)
+    for pair in range(min(len(first), _LOOKED_AT)):
+        pixels[len(faces.files) + pair]  # told now, not by the process that cuts faces
     unknown = np.full(len(first), UNKNOWN)
     return replace(
         faces,
         files=[*faces.files, *(f"pair {draw}" for draw in pairs.draws.tolist())],
-        pixels=_Pixels(faces, pairs),
+        pixels=pixels,
         boxes=np.concatenate((faces.boxes, faces.boxes[first])),
         device_boxes=np.concatenate((faces.device_boxes, faces.device_boxes[first])),
         landmarks=np.concatenate((faces.landmarks, faces.landmarks[first])),
@@ -102,8 +112,8 @@ class _Pixels:
             return self._photos[index]
         pair = index - self._count
         combined = _put_together(self._recombiner, int(self._pairs.first[pair]), int(self._pairs.draws[pair]))
-        if combined is None:
-            raise ConvertError("the lessons' pairs can't be put together any more; run describe-gender again")
+        if combined is None or combined.partner != self._pairs.partner[pair]:
+            raise ConvertError("the lessons are of pairs that are others by now; run describe-gender again")
         return combined.image
 
 

@@ -79,7 +79,7 @@ class Lessons:
         """Write them, with a mark of the photos they are of."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
-            pairs = np.stack((self.pairs.first, self.pairs.draws))
+            pairs = np.stack((self.pairs.first, self.pairs.draws, self.pairs.partner))
             np.savez(file, points=self.points, answers=self.answers, photos=_mark(faces), pairs=pairs)
 
     @classmethod

@@ -36,7 +36,7 @@ class Combined:
     share: float
     """Part of the face that is of the first, 0 to 1."""
     alike: bool
-    """Whether the two are of one race and age group."""
+    """Whether the two are of one race and age group, where partners are found by their labels."""
 
 
 class Recombiner:
@@ -71,7 +71,10 @@ class Recombiner:
         }
 
     def combine(self, index: int, rng: np.random.Generator) -> Combined | None:
-        """Put a photo together with a partner; None if it has no landmarks, or no fitting partner was drawn."""
+        """Put a photo together with a partner; None if it has no landmarks, or no fitting partner was drawn.
+
+        Lessons that were saved know their pairs by what is drawn here: with other draws they are to be made anew.
+        """
         turn = self._turn.get(index)
         if turn is None:
             return None

@@ -55,7 +55,7 @@ class Faces:
 
     files: list[str]
     pixels: Pixels
-    """Of all, mapped from the cache."""
+    """Of all; of photos mapped from the cache."""
     boxes: NDArray[np.float32]
     """``(n, 4)`` x1, y1, x2, y2 in pixels of ``pixels``, as they come with the photos."""
     device_boxes: NDArray[np.float32]

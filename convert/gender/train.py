@@ -64,7 +64,7 @@ class Settings:
     answers_share: float = 0.55
     """Most that an answer of the lessons counts for (:meth:`Lessons.shares`); the label for the rest."""
     recombined: float = 0.0
-    """Part of the faces that are put together of two of one sex (:mod:`convert.gender.recombine`)."""
+    """Part of the faces with a label that are put together of two of one sex (:mod:`convert.gender.recombine`)."""
     bfloat16: bool = False
     """Multiply in 16 bits in large networks and teachers: twice as fast on a processor that has units for it (AMX),
     slower on others. The network that ships is too narrow to gain by it."""
@@ -226,7 +226,7 @@ def _phase(
     total = settings.minutes * 60
     state.net.train()
     saved = before = time.monotonic()
-    recent: list[tuple[float, float]] = []
+    recent: list[tuple[float, float, float]] = []
     while state.elapsed < until:
         batch: Batch = next(batches)
         for group in state.optimizer.param_groups:
@@ -247,15 +247,15 @@ def _phase(
         decay = min(settings.average, (1 + state.step) / (10 + state.step))
         with torch.no_grad():
             torch._foreach_lerp_(list(state.average.parameters()), list(state.net.parameters()), 1 - decay)
-        known = batch.sex != UNKNOWN
-        right = (sex.detach().argmax(1).numpy() == batch.sex)[known]
-        recent.append((float(loss.detach()), float(right.mean()) if known.any() else math.nan))
+        right = sex.detach().argmax(1).numpy() == batch.sex  # never so where it is not known
+        recent.append((float(loss.detach()), float(right.sum()), float((batch.sex != UNKNOWN).sum())))
         now = time.monotonic()
         state.elapsed += now - before
         before = now
         progress.at(state.elapsed)
         if state.step % REPORT_EVERY == 0:
-            loss_mean, right_mean = np.nanmean(recent, axis=0)
+            losses, rights, known = np.sum(recent, axis=0)
+            loss_mean, right_mean = losses / len(recent), rights / max(known, 1)
             history.add(state.elapsed, state.step, (size, loss_mean, right_mean))
             progress.say(state.elapsed, state.step, f"{size} px: loss {loss_mean:.3f}, right {right_mean:.3f}")
             recent.clear()

@@ -5,11 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from convert import manifest
 from convert.arguments import check_file, check_folder
 from convert.mask import options
+
+if TYPE_CHECKING:
+    from convert.mask.records import Record
 
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
@@ -152,7 +155,6 @@ def _evaluate(args: argparse.Namespace) -> int:
     from convert.mask import evaluate, faces
     from convert.mask.history import check_history
     from convert.mask.predict import open_predictor
-    from convert.mask.records import read_bare
     from convert.needs import need
 
     if args.plots is not None:
@@ -164,15 +166,18 @@ def _evaluate(args: argparse.Namespace) -> int:
     if args.history is not None:
         check_history(args.history)
     predictor = open_predictor(args.model, args.runtime)
-    more = read_bare(args.bare, args.bare_limit, others=True) if args.bare else []
+    more = _more_bare(args)
     every = faces.listed(args.dataset, args.scenes)
-    chosen = faces.select(every, everything=args.all, remedy="measure every face with --all") + more
-    every += more
-    looked_for = faces.found(chosen, args.dataset)
+    chosen = faces.select(every, everything=args.all, remedy="measure every face with --all")
+    looked_for = faces.found(chosen, args.dataset) + more
     cut = faces.cut(faces.at_device(looked_for) if args.device_boxes else looked_for, predictor.size)
-    part = {"faces": len(cut.records), "of": len(every), "part": "all" if args.all else "validation"}
+    bare = sum(record.origin == "bare" for record in cut.records)
+    measured = len(cut.records) - bare
+    part = {"faces": measured, "of": len(every), "part": "all" if args.all else "validation", "more_bare": bare}
     how = "all, with those trained on (--all)" if args.all else "kept out of the training; --all takes every one"
-    print(f"measured on {part['faces']} of {part['of']} faces: {how}", file=sys.stderr)
+    print(f"measured on {measured} of {len(every)} faces: {how}", file=sys.stderr)
+    if bare:
+        print(f"and on {bare} more bare ones that the training leaves", file=sys.stderr)
     probabilities = predictor(cut.crops)
     report = evaluate.report(cut.records, probabilities)
     if args.json:
@@ -190,6 +195,13 @@ def _evaluate(args: argparse.Namespace) -> int:
     return 0
 
 
+def _more_bare(args: argparse.Namespace) -> list[Record]:
+    """The faces of ``--bare`` that a training would leave."""
+    from convert.mask.records import read_bare
+
+    return read_bare(args.bare, args.bare_limit, others=True) if args.bare else []
+
+
 def _made_labels(args: argparse.Namespace) -> int:
     from convert.mask.made import made_labels
 
@@ -200,11 +212,10 @@ def _made_labels(args: argparse.Namespace) -> int:
 def _card(args: argparse.Namespace) -> int:
     from convert.errors import ConvertError
     from convert.mask.card import renew
-    from convert.mask.records import read_bare
 
     if args.bare_handicap and args.checkpoint is None:
         raise ConvertError("--bare-handicap is that of the --float checkpoint; give one, or leave it out")
-    more = read_bare(args.bare, args.bare_limit, others=True) if args.bare else []
+    more = _more_bare(args)
     renew(args.out, args.model, args.dataset, args.scenes, args.checkpoint, args.bare_handicap, more)
     print(f"{args.out} is renewed")
     return 0

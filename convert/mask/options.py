@@ -6,7 +6,7 @@ import argparse
 import math
 from pathlib import Path
 
-from convert.arguments import share
+from convert.arguments import count, share
 
 
 def train(parser: argparse.ArgumentParser) -> None:
@@ -140,7 +140,7 @@ def _add_dataset(parser: argparse.ArgumentParser) -> None:
 
 def _add_bare(parser: argparse.ArgumentParser, folder: str, limit: str) -> None:
     parser.add_argument("--bare", type=Path, metavar="DIR", help=folder)
-    parser.add_argument("--bare-limit", type=int, default=6000, metavar="N", help=limit)
+    parser.add_argument("--bare-limit", type=count, default=6000, metavar="N", help=limit)
 
 
 def _add_bare_measured(parser: argparse.ArgumentParser) -> None:

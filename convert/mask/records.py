@@ -135,7 +135,8 @@ def read_scenes(folder: Path, minimum_side: float = 20.0) -> list[Record]:
 def read_bare(folder: Path, limit: int, *, others: bool = False) -> list[Record]:
     """At most ``limit`` faces from a folder tree of people without a mask, spread evenly over it.
 
-    ``others`` are those that are left when so many are taken: to measure on.
+    ``others`` are those that are left when so many are taken: to measure on. The photos are told apart by their
+    names alone: two of one person may be on both sides.
 
     Only photos of which ``faces.jsonl`` knows exactly one face are taken, and none that the manifest lists as
     a single face too: it might be one to measure on.
@@ -169,8 +170,11 @@ def read_bare(folder: Path, limit: int, *, others: bool = False) -> list[Record]
     for path in (path for index, path in enumerate(paths) if (index in chosen) != others):
         box, landmarks = _main_face(faces[path.parent.name, path.name])
         records.append(Record(path, 1, box, landmarks, "bare", "bare", False, f"bare:{path.name}"))
-    if not records:
-        raise ConvertError(f"{folder} has {len(paths)} photos, and --bare-limit {limit} leaves none of them")
+    if others and not records:
+        raise ConvertError(
+            f"of the {len(paths)} photos in {folder} that show one face --bare-limit {limit} leaves none; give the "
+            "number that the training took"
+        )
     return records
 
 

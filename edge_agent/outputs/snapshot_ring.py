@@ -20,7 +20,7 @@ class SnapshotRing:
     """Keeps at most `keep` pictures in `directory`; other files there are left alone.
 
     File names begin with a running number, not with the time: a clock that was wrong at boot must not
-    make a new picture look like the oldest. Only one thread may call it.
+    make a new picture look like the oldest. Only one thread may save.
     """
 
     def __init__(self, directory: Path, keep: int) -> None:
@@ -29,7 +29,7 @@ class SnapshotRing:
         self._directory = Path(os.path.abspath(os.path.expanduser(directory)))  # noqa: PTH100, PTH111
         self._keep = keep
         self.trouble: str | None = None
-        """Why the latest picture is not in the folder; None: it is, or there was none."""
+        """What went wrong with the latest picture; None: nothing. May be read from any thread."""
         self._opened = False
 
     def save(self, jpeg: bytes, event_id: str, moment: datetime) -> Path | None:

@@ -116,7 +116,7 @@ class SnapshotOutput:
 
     @property
     def trouble(self) -> str | None:
-        """Why the latest picture was not kept; None: nothing is wrong with the folder, or there is none."""
+        """What the folder did not take; None: nothing, or there is none."""
         return self._ring.trouble if self._ring is not None else None
 
     def stop(self, timeout: float = 3.0) -> None:

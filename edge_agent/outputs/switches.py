@@ -80,7 +80,8 @@ class Switches:
         return self._values
 
     def set(self, name: str, value: object) -> SwitchValues:
-        """Change one value, keep it, and tell the observers; nothing happens if it has this value already.
+        """Change one value, keep it, and tell the observers; nothing happens if it has this value already, but that
+        what the disk did not take is tried again.
 
         Raises:
             ValueError: no switch has this name, or the value is of the wrong type or out of range.
@@ -91,6 +92,7 @@ class Switches:
             if changed:
                 self._kept[name] = valid
                 self._values = SwitchValues(**{**asdict(self._values), name: valid})
+            if changed or self.trouble is not None:
                 self._write()
             values, observers = self._values, tuple(self._observers)
         if changed:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import threading
+import time
 from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
@@ -12,6 +13,9 @@ from pathlib import Path
 from edge_agent.files import replace_durably
 
 _log = logging.getLogger(__name__)
+
+RETRY = 60.0
+"""Seconds after which counts that the disk did not take are written again."""
 
 
 def read(path: Path) -> tuple[date, dict[str, int]] | None:
@@ -39,8 +43,9 @@ class CountsKeeper:
         self.kept = read(path)
         """The day and its counts that were written last, or were found at the start."""
         self._thread: threading.Thread | None = None
+        self._tried_at = float("-inf")
         self.trouble: str | None = None
-        """Why the latest counts are not on the disk; None: they are, or there were none."""
+        """Why the latest counts that were to be written are not on the disk; None: nothing went wrong."""
 
     def keep(self, day: date | None, counts: Mapping[str, int]) -> None:
         """Write them in a thread if they are news; while it still writes older ones, a later call must come.
@@ -48,11 +53,14 @@ class CountsKeeper:
         What was kept of tomorrow stays: a board without a clock of its own may boot with yesterday's date, and
         count something before the network tells it the time.
         """
-        if day is None or not counts or self.kept == (day, counts) or (self._thread and self._thread.is_alive()):
+        if day is None or not counts or (self._thread and self._thread.is_alive()):
+            return
+        if self.kept == (day, counts) and not (self.trouble and time.monotonic() - self._tried_at >= RETRY):
             return
         if self.kept and self.kept[0] - day == timedelta(days=1):
             return
-        self.kept = day, dict(counts)  # before it is tried: what a full disk did not take waits for the next count
+        self.kept = day, dict(counts)  # before it is tried: what a full disk did not take is tried again in a while
+        self._tried_at = time.monotonic()
         self._thread = threading.Thread(target=self._write, args=self.kept, name="counts", daemon=True)
         self._thread.start()
 

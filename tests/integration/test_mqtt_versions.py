@@ -166,3 +166,18 @@ def test_an_old_broker_in_the_place_of_a_newer_one_is_found_out(
         peer.close()
     wait_until(lambda: len(broker.asked) >= 2 and output.stats().connected, "connected again")
     assert (broker.asked[:-1], broker.asked[-1]) == ([5] * 21, 4), "not before many attempts"
+
+
+def test_attempts_that_were_answered_between_do_not_add_up(
+    versioned: Callable[..., Versioned], mqtt_output: Make
+) -> None:
+    broker = versioned(4, 5)
+    output = mqtt_output(broker.port, reconnect_min=0.02, reconnect_max=0.02, refused_retry=60)
+    for asked in (1, 17, 33):
+        wait_until(lambda: output.stats().connected, "connected")
+        assert set(broker.asked) == {5}, "15 attempts without an answer are not many"
+        broker.known, broker._polite = (4,), False
+        for peer in broker._peers:
+            peer.close()
+        wait_until(lambda least=asked + 15: len(broker.asked) >= least, "asked in vain")
+        broker.known = (4, 5)

@@ -54,7 +54,7 @@ class Link:
         self._number = 0
         self._short = 0  # connections in a row that did not last
         self._hung_up = 0  # attempts in the newest version, in a row, at which the broker hung up
-        self._unanswered = 0  # and at which it hung up or was silent, since it last spoke that version
+        self._unanswered = 0  # and at which it hung up or was silent
         self._old = False  # whether an old broker was told of
         self._knows_newest = False  # whether the broker has spoken the newest version with us
         self._asked_again = False  # whether the guess that it does not know it was tested
@@ -156,7 +156,7 @@ class Link:
         newest, *older = versions(self._settings)
         end = self._connect_once(newest)
         self._hung_up = self._hung_up + 1 if end.hung_up else 0
-        self._unanswered += end.hung_up or end.silent
+        self._unanswered = self._unanswered + 1 if end.hung_up or end.silent else 0
         if self._knows_newest and self._unanswered >= _EXCHANGED:
             self._knows_newest = self._asked_again = False
         for version in older:
@@ -213,7 +213,6 @@ class Link:
             _LOG.warning("the broker knows no MQTT 5, and will not tell of events that it refuses: they are lost")
         if version == versions(settings)[0]:
             self._knows_newest = True
-            self._unanswered = 0
         elif guess and not self._asked_again:
             self._asked_again = True
             if not session.closed.wait(settings.refused_retry):

@@ -17,7 +17,6 @@ from convert.gender.augment import Batch, training_batches  # noqa: E402
 from convert.gender.objective import Objective, Taught  # noqa: E402
 from convert.gender.pairs import FOLDS, Pairs, drawn, with_pairs  # noqa: E402
 from convert.gender.recognition import POINT, Lessons, answers  # noqa: E402
-from convert.gender.recombine import Recombiner  # noqa: E402
 from convert.gender.records import SEXES, UNKNOWN, Faces, load_faces  # noqa: E402
 from convert.gender.train import Settings, train  # noqa: E402
 
@@ -44,22 +43,23 @@ def test_a_pair_is_the_same_whenever_it_is_looked_at_and_both_are_to_be_seen(fac
 
 
 def test_both_photos_are_trained_on_and_of_one_part(faces: Faces) -> None:
-    every = with_pairs(faces, drawn(faces, 30))
+    pairs = drawn(faces, 30)
+    every = with_pairs(faces, pairs)
     new = np.arange(COUNT, COUNT + 30)
+    np.testing.assert_array_equal(faces.bucket[pairs.first] % FOLDS, faces.bucket[pairs.partner] % FOLDS)
+    assert {*pairs.first.tolist(), *pairs.partner.tolist()} <= set(faces.split("train").tolist())
+    assert len(set((faces.sex[pairs.first] == faces.sex[pairs.partner]).tolist())) == 2, "of whichever sex"
     assert set(new.tolist()) <= set(every.split("train").tolist())
     np.testing.assert_array_equal(every.split("calibration"), faces.split("calibration"))
     for label in (every.sex, every.age, every.race):
         assert (label[new] == UNKNOWN).all()
 
 
-def test_those_of_one_part_come_together_whatever_their_sex(faces: Faces) -> None:
-    part, rng = faces.bucket % FOLDS, np.random.default_rng(1)
-    recombiner = Recombiner(faces, faces.split("train"), part)
-    found = [(index, recombiner.combine(index, rng)) for index in faces.split("train").tolist()]
-    two = [(index, combined.partner) for index, combined in found if combined is not None]
-    assert len(two) > 30
-    assert all(part[one] == part[other] for one, other in two)
-    assert len({bool(faces.sex[one] == faces.sex[other]) for one, other in two}) == 2
+def test_pairs_that_are_others_by_now_are_refused(faces: Faces) -> None:
+    pairs = drawn(faces, 12)
+    moved = replace(faces, landmarks=np.roll(faces.landmarks, 7, axis=0))  # another faces.jsonl
+    with pytest.raises(ConvertError, match="describe-gender again"):
+        with_pairs(moved, pairs)
 
 
 def test_more_than_there_are_is_an_error_in_words(faces: Faces) -> None:
@@ -69,7 +69,10 @@ def test_more_than_there_are_is_an_error_in_words(faces: Faces) -> None:
     assert len(drawn(alone, 0).first) == 0
 
 
-def test_classifiers_answer_for_pairs_and_learn_from_photos_alone(faces: Faces) -> None:
+def test_classifiers_answer_for_pairs_and_learn_from_photos_alone(
+    faces: Faces, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("convert.gender.recognition._VOICES", 1)
     every = with_pairs(faces, drawn(faces, 40))
     described = np.random.default_rng(1).normal(size=(COUNT + 40, 30)).astype(np.float32) / 8
     described[:COUNT, 0] += np.where(faces.sex == 0, 3.0, -3.0)
@@ -77,10 +80,11 @@ def test_classifiers_answer_for_pairs_and_learn_from_photos_alone(faces: Faces) 
     told = answers(described, every)
     np.testing.assert_allclose(told.sum(axis=1), 1, atol=1e-5)
     assert (told[COUNT:].argmax(axis=1) == SEXES.index("male")).all()
+    np.testing.assert_allclose(told[:COUNT], answers(described[:COUNT], faces), atol=1e-5)
 
 
 def test_an_answer_about_a_pair_is_all_there_is_to_learn(faces: Faces) -> None:
-    pairs = Pairs(np.array([4]), np.array([0]))
+    pairs = Pairs(*np.array([[4], [0], [5]]))
     told = np.full((COUNT + 1, 2), 0.5, np.float32)
     told[COUNT] = (0.2, 0.8)
     lessons = Lessons(np.ones((COUNT + 1, POINT), np.float32), told, pairs)
@@ -107,6 +111,7 @@ def test_a_network_learns_from_pairs_that_were_saved(faces: Faces, tmp_path: Pat
     found = Lessons.load(path, faces)
     np.testing.assert_array_equal(found.pairs.first, pairs.first)
     np.testing.assert_array_equal(found.pairs.draws, pairs.draws)
+    np.testing.assert_array_equal(found.pairs.partner, pairs.partner)
     every = with_pairs(faces, found.pairs)
     batch = next(training_batches(every, every.split("train"), 32, 190, np.random.default_rng(1), recombined=0.5))
     new = batch.face >= COUNT

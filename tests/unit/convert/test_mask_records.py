@@ -140,6 +140,7 @@ def test_faces_that_the_training_leaves_are_the_others(tmp_path: Path) -> None:
         return [record.path.name for record in records.read_bare(tmp_path / "bare", limit, **which)]
 
     assert (len(read(4)), sorted(read(4) + read(4, others=True))) == (4, names)
+    assert (read(0), read(0, others=True)) == ([], names)
     with pytest.raises(ConvertError, match="--bare-limit 10 leaves none"):
         read(10, others=True)
 

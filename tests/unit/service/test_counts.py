@@ -41,7 +41,9 @@ def test_a_broken_file_is_one_warning(tmp_path: Path, caplog: pytest.LogCaptureF
     assert len(caplog.records) == 1
 
 
-def test_a_disk_that_cannot_be_written_is_one_warning(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+def test_a_disk_that_cannot_be_written_is_one_warning(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
     caplog.set_level("INFO")
     folder, day = tmp_path / "folder", date(2026, 5, 4)
     folder.write_text("")  # no folder at all
@@ -54,6 +56,13 @@ def test_a_disk_that_cannot_be_written_is_one_warning(tmp_path: Path, caplog: py
     assert keeper.trouble is not None and str(folder) in keeper.trouble
     folder.unlink()
     folder.mkdir()
+    keeper.keep(day, {"no_mask": 5})
+    keeper.wait(10)
+    assert not (folder / "today.json").exists(), "not every second"
+    monkeypatch.setattr(counts, "RETRY", 0.0)
+    keeper.keep(day, {"no_mask": 5})
+    keeper.wait(10)
+    assert counts.read(folder / "today.json") == (day, {"no_mask": 5})
     for number in (6, 7):
         keeper.keep(day, {"no_mask": number})
         keeper.wait(10)
