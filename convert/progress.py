@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from typing import TypeVar
 
 from rich.console import Console
@@ -11,15 +11,8 @@ from rich.progress import track as _track
 Item = TypeVar("Item")
 
 
-def track(
-    items: Iterable[Item], description: str, *, quiet: bool = False, total: int | None = None
-) -> Iterator[Item]:
-    """Go through ``items``, with a bar that vanishes at the end if standard error is a terminal.
-
-    ``total``: how many there are to be, of items that don't know.
-    """
+def track(items: Sequence[Item], description: str, *, quiet: bool = False) -> Iterator[Item]:
+    """Go through ``items``, with a bar that vanishes at the end if standard error is a terminal."""
     console = Console(stderr=True)
     hidden = quiet or not console.is_terminal
-    yield from _track(
-        items, description=description, console=console, disable=hidden, transient=True, total=total
-    )
+    yield from _track(items, description=description, console=console, disable=hidden, transient=True)

@@ -14,7 +14,7 @@ from convert.blur import motion_kernel
 from convert.gender.boxes import DeviceEye
 from convert.gender.masks import paint_mask
 from convert.gender.recombine import Recombiner
-from convert.gender.records import UNKNOWN, Faces, Other
+from convert.gender.records import Faces, Other
 from edge_agent.vision.crops import CropMargins, face_crop
 
 #: FairFace's photos end at the brow and the chin, so there is nothing to see above and below the box; beside it
@@ -24,6 +24,8 @@ MARGINS = CropMargins(x=0.15, top=0.0, bottom=0.0)
 _SMALLEST = 24
 
 
+#: The label of a face that has none: what PyTorch's cross entropy leaves out.
+UNKNOWN = -100
 #: Of a batch, if there are such faces.
 _OTHERS_SHARE = 0.25
 #: Of the crops, those cut where the device's own face net sees the face: its boxes end lower on the brow.
@@ -59,14 +61,14 @@ def training_batches(
     """Endless batches of degraded crops, every second face masked; each face once per round.
 
     If there are ``others``, faces without a label, each fourth crop is of one of them, as it is. The part
-    ``recombined`` of those with a label is put together of two of one sex, as far as there is a fitting second one.
+    ``recombined`` of the faces is put together of two of one sex, as far as there is a fitting second one.
 
     Raises:
         ConvertError: a photo of the others cannot be read.
     """
     waiting: list[int] = []
     known = batch - int(batch * _OTHERS_SHARE) if others else batch
-    recombiner = Recombiner(faces, indices[faces.sex[indices] != UNKNOWN]) if recombined else None
+    recombiner = Recombiner(faces, indices) if recombined else None
     while True:
         while len(waiting) < known:
             waiting.extend(rng.permutation(indices).tolist())

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convert.arguments import check_file, check_folder, count, share
+from convert.arguments import check_file, check_folder, share
 from convert.cards import check_card, renew_measured
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     train.add_argument("--lessons", type=Path, metavar="FILE.npz",
                        help="of describe-gender: learn from what face recognition makes of the photos, too")
     train.add_argument("--recombine", type=share, default=0.0, metavar="SHARE",
-                       help="put so many of the faces with a label together of two of one sex (%(default)s)")
+                       help="put so many of the faces together of two of one sex (default: %(default)s)")
     train.add_argument("--bfloat16", action="store_true",
                        help="multiply in 16 bits where networks are large: faster on a processor with AMX only")
     train.add_argument("--out", type=Path, required=True, metavar="DIR",
@@ -51,8 +51,6 @@ def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     describe.add_argument("--dlib", type=Path, required=True, metavar="FILE",
                           help="dlib_face_recognition_resnet_model_v1.dat of the PyPI package "
                           "face-recognition-models")
-    describe.add_argument("--pairs", type=count, default=0, metavar="N",
-                          help="and of so many faces put together of two photos (default: %(default)s)")
     describe.add_argument("--out", type=Path, required=True, metavar="FILE.npz")
     describe.set_defaults(run=_describe)
 
@@ -106,7 +104,7 @@ def _describe(args: argparse.Namespace) -> int:
     from convert.gender.records import load_faces
 
     faces = load_faces(args.dataset, args.cache)
-    learn(faces, args.faceres, args.dlib, args.pairs).save(args.out, faces)
+    learn(faces, args.faceres, args.dlib).save(args.out, faces)
     print(args.out)
     return 0
 

@@ -10,19 +10,19 @@ from numpy.typing import NDArray
 from torch import nn
 from torch.nn import functional
 
-from convert.gender.augment import Batch
+from convert.gender.augment import UNKNOWN, Batch
 from convert.gender.recognition import Lessons
-from convert.gender.records import UNKNOWN, Faces
+from convert.gender.records import Faces
 
 
 class Taught:
     """Lessons as they are learnt: how far each answer stands for the label, and the layer that reads the point."""
 
     def __init__(self, lessons: Lessons, photos: Faces, most: float, point: nn.Linear) -> None:
-        """``photos``: those of the lessons, without their pairs; ``most`` that an answer stands for the label;
-        ``point``: finds the point in the features."""
+        """``photos``: those of the lessons; ``most``: that an answer stands for the label; ``point``: finds the
+        point in the features."""
         self._lessons = lessons
-        self._shares = torch.from_numpy(lessons.shares(photos, most))
+        self._shares = most * torch.from_numpy(lessons.trust(photos))
         self._point = point
 
     def answers(self, batch: Batch) -> torch.Tensor:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 from zipfile import BadZipFile
@@ -24,8 +24,7 @@ from torch.nn import functional
 
 from convert.errors import ConvertError
 from convert.gender.augment import plain_crops
-from convert.gender.pairs import FOLDS, Pairs, drawn, with_pairs
-from convert.gender.records import AGES, RACES, SEXES, UNKNOWN, Faces
+from convert.gender.records import AGES, RACES, SEXES, Faces
 from convert.gender.teacher import FaceResNet, load_faceres
 from convert.progress import track
 
@@ -41,46 +40,38 @@ _DLIB_SIDE = 150
 _DLIB_FACE = np.array(((0.226, 0.216), (0.755, 0.216), (0.490, 0.516), (0.254, 0.780), (0.726, 0.780)))
 _DLIB_ROOM = 0.25
 _BATCH = 64
-#: Classifiers are asked of the part that each has not seen (FOLDS), so many times from other weights.
-_VOICES, _EPOCHS, _HIDDEN = 3, 24, 256
+#: Classifiers of as many parts are asked of the part that each has not seen, so many times from other weights.
+_FOLDS, _VOICES, _EPOCHS, _HIDDEN = 5, 3, 24, 256
 
 
 @dataclass(frozen=True)
 class Lessons:
-    """Of every photo of :class:`convert.gender.records.Faces`, in its order, and then of the pairs."""
+    """Of every photo of :class:`convert.gender.records.Faces`, in its order."""
 
     points: NDArray[np.float32]
-    """``(n + m, POINT)`` of length 1."""
+    """``(n, POINT)`` of length 1."""
     answers: NDArray[np.float32]
-    """``(n + m, 2)`` probabilities of male and female."""
-    pairs: Pairs = field(default_factory=Pairs.none)
-    """``m`` of them."""
+    """``(n, 2)`` probabilities of male and female."""
 
     def trust(self, faces: Faces) -> NDArray[np.float32]:
-        """How far the answer to each of the photos may stand for the label, ``(n,)`` from 0 to 1.
+        """How far each answer may stand for the label, ``(n,)`` from 0 to 1.
 
         By age group, from guessing (0) to always right (1) on the photos trained on, which the classifiers had not
         seen: networks that tell grown people apart say little of toddlers.
         """
         trusted, train = np.zeros(len(faces.files), np.float32), faces.split("train")
-        right = self.answers[: len(faces.files)].argmax(axis=1) == faces.sex
+        right = self.answers.argmax(axis=1) == faces.sex
         for age in np.unique(faces.age):
             known = train[faces.age[train] == age]
             if len(known):
                 trusted[faces.age == age] = max(2 * float(right[known].mean()) - 1, 0.0)
         return trusted
 
-    def shares(self, faces: Faces, most: float) -> NDArray[np.float32]:
-        """Part of what is to be learnt that the answer makes up, ``(n + m,)``: ``most`` where it is wholly trusted.
-        A pair has no label, so there it is all."""
-        return np.concatenate((most * self.trust(faces), np.ones(len(self.pairs.first), np.float32)))
-
     def save(self, path: Path, faces: Faces) -> None:
         """Write them, with a mark of the photos they are of."""
         path.parent.mkdir(parents=True, exist_ok=True)
         with path.open("wb") as file:
-            pairs = np.stack((self.pairs.first, self.pairs.draws, self.pairs.partner))
-            np.savez(file, points=self.points, answers=self.answers, photos=_mark(faces), pairs=pairs)
+            np.savez(file, points=self.points, answers=self.answers, photos=_mark(faces))
 
     @classmethod
     def load(cls, path: Path, faces: Faces) -> Lessons:
@@ -92,19 +83,16 @@ class Lessons:
         try:
             with np.load(path) as stored:
                 points, answers, mark = stored["points"], stored["answers"], str(stored["photos"])
-                pairs = Pairs(*stored["pairs"]) if "pairs" in stored else Pairs.none()
         except (OSError, EOFError, KeyError, TypeError, ValueError, BadZipFile) as error:
             raise ConvertError(f"{path} holds no lessons of describe-gender: {error}") from error
-        count = len(faces.files) + len(pairs.first)
+        count = len(faces.files)
         if mark != _mark(faces) or points.shape != (count, POINT) or answers.shape != (count, len(SEXES)):
             raise ConvertError(f"{path} is of other photos; run: python -m convert describe-gender")
-        return cls(points, answers, pairs)
+        return cls(points, answers)
 
 
-def learn(faces: Faces, faceres: Path, dlib_weights: Path, pairs: int = 0) -> Lessons:
+def learn(faces: Faces, faceres: Path, dlib_weights: Path) -> Lessons:
     """Ask both networks of every photo, half an hour for 20,000, and draw the lessons from what they say.
-
-    The same of so many ``pairs``, faces put together of two photos (:mod:`convert.gender.pairs`).
 
     Args:
         faces: photos with landmarks; one without is taken to have them where the others have.
@@ -113,19 +101,16 @@ def learn(faces: Faces, faceres: Path, dlib_weights: Path, pairs: int = 0) -> Le
             (CC0).
 
     Raises:
-        ConvertError: a file is missing or holds another network, dlib is not installed, or too few photos fit
-            together.
+        ConvertError: a file is missing or holds another network, or dlib is not installed.
     """
     ask_faceres, ask_dlib = _faceres(faceres), _dlib(dlib_weights)  # a wrong file is told at once
-    put_together = drawn(faces, pairs)
-    every = with_pairs(faces, put_together)
-    described = (ask_dlib(every), ask_faceres(every))
+    described = (ask_dlib(faces), ask_faceres(faces))
     train = faces.split("train")
     scaled = [
         (part - part[train].mean(0)) / ((part[train].std(0) + 1e-6) * np.sqrt(part.shape[1])) for part in described
     ]
     together = np.concatenate(scaled, axis=1).astype(np.float32)
-    return Lessons(points(together, train), answers(together, every), put_together)
+    return Lessons(points(together, train), answers(together, faces))
 
 
 def points(described: NDArray[np.float32], train: NDArray[np.int64]) -> NDArray[np.float32]:
@@ -144,13 +129,12 @@ def points(described: NDArray[np.float32], train: NDArray[np.int64]) -> NDArray[
 
 def answers(described: NDArray[np.float32], faces: Faces) -> NDArray[np.float32]:
     """Probabilities ``(n, 2)`` of classifiers of descriptions ``(n, d)`` that were trained without the photo."""
-    part, found = faces.split("train"), np.zeros((len(faces.files), len(SEXES)), np.float32)
-    train = part[faces.sex[part] != UNKNOWN]
+    train, found = faces.split("train"), np.zeros((len(faces.files), len(SEXES)), np.float32)
     inputs = torch.from_numpy(described) * 8.0  # to numbers around 1: each part was scaled to length 1
-    for fold in track(range(FOLDS), "classifiers"):
-        asked = part[faces.bucket[part] % FOLDS == fold]
+    for fold in track(range(_FOLDS), "classifiers"):
+        asked = train[faces.bucket[train] % _FOLDS == fold]
         found[asked] = _voices(inputs, faces, np.setdiff1d(train, asked), asked)
-    others = np.setdiff1d(np.arange(len(found)), part)
+    others = np.setdiff1d(np.arange(len(found)), train)
     found[others] = _voices(inputs, faces, train, others)
     right = float((found[train].argmax(1) == faces.sex[train]).mean())
     _log.info("classifiers of descriptions are right on %.3f of photos they have not seen", right)

@@ -1,4 +1,4 @@
-"""Faces put together of two: more faces than there are photos. Of two of one sex the label stays true.
+"""Faces put together of two of one sex: a label that stays true, on more faces than there are photos.
 
 The other face is laid upon the first by their landmarks, and takes its place above or below a line, on one side of
 one, or around or within the face. It looks the same way, else the seam would cut through a nose.
@@ -36,27 +36,19 @@ class Combined:
     share: float
     """Part of the face that is of the first, 0 to 1."""
     alike: bool
-    """Whether the two are of one race and age group, where partners are found by their labels."""
+    """Whether the two are of one race and age group."""
 
 
 class Recombiner:
     """Finds partners among the photos trained on."""
 
-    def __init__(
-        self, faces: Faces, indices: NDArray[np.int64], kin: NDArray[np.int64] | None = None
-    ) -> None:
-        """``indices``: the photos that may be partners; of those without landmarks none is one, nor gets one.
-
-        ``kin``: a number for each photo, ``(n,)``: those of the same come together, whatever their labels. None:
-        those of one sex, most of them alike.
-        """
+    def __init__(self, faces: Faces, indices: NDArray[np.int64]) -> None:
+        """``indices``: the photos that may be partners; of those without landmarks none is one, nor gets one."""
         self._faces = faces
-        self._kin = (faces.sex if kin is None else kin)[:, None]
-        self._near = np.stack((faces.sex, faces.race, faces.age), axis=1) if kin is None else self._kin
         known = indices[np.isfinite(faces.landmarks[indices]).all(axis=(1, 2))]
         self._turn = dict(zip(known.tolist(), _turns(faces.landmarks[known]).tolist(), strict=True))
-        self._alike = self._sorted(known, self._near)
-        self._any = self._sorted(known, self._kin)
+        self._alike = self._sorted(known, np.stack((faces.sex, faces.race, faces.age), axis=1))
+        self._any = self._sorted(known, faces.sex[:, None])
 
     def _sorted(
         self, known: NDArray[np.int64], labels: NDArray[np.int64]
@@ -71,18 +63,15 @@ class Recombiner:
         }
 
     def combine(self, index: int, rng: np.random.Generator) -> Combined | None:
-        """Put a photo together with a partner; None if it has no landmarks, or no fitting partner was drawn.
-
-        Lessons that were saved know their pairs by what is drawn here: with other draws they are to be made anew.
-        """
+        """Put a photo together with a partner; None if it has no landmarks, or no fitting partner was drawn."""
         turn = self._turn.get(index)
         if turn is None:
             return None
-        alike, mirror = bool(rng.random() < _ALIKE), bool(rng.random() < 0.5)
+        faces, alike, mirror = self._faces, bool(rng.random() < _ALIKE), bool(rng.random() < 0.5)
         if alike:
-            members, turns = self._alike[tuple(self._near[index].tolist())]
+            members, turns = self._alike[int(faces.sex[index]), int(faces.race[index]), int(faces.age[index])]
         else:
-            members, turns = self._any[tuple(self._kin[index].tolist())]
+            members, turns = self._any[(int(faces.sex[index]),)]
         wanted, tolerance = -turn if mirror else turn, _TURN_ALIKE if alike else _TURN
         first, last = np.searchsorted(turns, (wanted - tolerance, wanted + tolerance))
         if last - first < _FEWEST:
@@ -91,8 +80,8 @@ class Recombiner:
         other = self._laid_upon(index, partner, mirror=mirror) if partner != index else None
         if other is None:
             return None
-        image = np.asarray(self._faces.pixels[index], np.float32)
-        sideways, downwards = _face_axes(self._faces.landmarks[index])
+        image = np.asarray(faces.pixels[index], np.float32)
+        sideways, downwards = _face_axes(faces.landmarks[index])
         kept = _kept(sideways, downwards, rng)
         if rng.random() < 0.8:  # lit alike; else the net may learn to live with the difference
             middle = (abs(sideways) < 0.9) & (downwards > -0.4) & (downwards < 1.3)

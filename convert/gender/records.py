@@ -12,7 +12,6 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import cv2
 import numpy as np
@@ -39,23 +38,13 @@ _USUAL_BOX = (18.0, -9.0, 144.0, 155.0)
 _SPLITS = {"test": (0, 10), "calibration": (10, 15), "train": (15, 100)}
 
 
-#: The label of a face that has none: what PyTorch's cross entropy leaves out.
-UNKNOWN = -100
-
-
-class Pixels(Protocol):
-    """What gives the pixels of one photo, ``(160, 160, 3)`` BGR: an array of all, or what makes them."""
-
-    def __getitem__(self, index: int, /) -> NDArray[np.uint8]: ...
-
-
 @dataclass(frozen=True)
 class Faces:
     """Photos with one face each; all arrays have the same length ``n``."""
 
     files: list[str]
-    pixels: Pixels
-    """Of all; of photos mapped from the cache."""
+    pixels: NDArray[np.uint8]
+    """``(n, 160, 160, 3)`` BGR, mapped from the cache."""
     boxes: NDArray[np.float32]
     """``(n, 4)`` x1, y1, x2, y2 in pixels of ``pixels``, as they come with the photos."""
     device_boxes: NDArray[np.float32]
@@ -63,7 +52,7 @@ class Faces:
     landmarks: NDArray[np.float32]
     """``(n, 5, 2)`` pixels; NaN where none were found."""
     sex: NDArray[np.int64]
-    """Index into :data:`SEXES`, or :data:`UNKNOWN`; so with age and race."""
+    """Index into :data:`SEXES`."""
     age: NDArray[np.int64]
     """Index into :data:`AGES`."""
     race: NDArray[np.int64]

@@ -19,12 +19,11 @@ from torch import nn
 from torch.utils.data import DataLoader, IterableDataset
 
 from convert.errors import ConvertError
-from convert.gender.augment import Batch, plain_crops, training_batches
+from convert.gender.augment import UNKNOWN, Batch, plain_crops, training_batches
 from convert.gender.network import Classifier, GenderNet, load_imagenet
 from convert.gender.objective import Objective, Taught
-from convert.gender.pairs import with_pairs
 from convert.gender.recognition import POINT, Lessons
-from convert.gender.records import UNKNOWN, Faces, Other, load_faces, other_faces
+from convert.gender.records import Faces, Other, load_faces, other_faces
 from convert.gender.teacher import FaceResNet, Teachers, load_faceres, opened
 from convert.images import scaled
 from convert.timed import REPORT_EVERY, History, Progress
@@ -62,9 +61,9 @@ class Settings:
     lessons: Path | None = None
     """Of ``describe-gender``: what face recognition makes of the photos, to learn from besides the labels."""
     answers_share: float = 0.55
-    """Most that an answer of the lessons counts for (:meth:`Lessons.shares`); the label for the rest."""
+    """What the lessons answer counts for so much, times :meth:`Lessons.trust`; the label for the rest."""
     recombined: float = 0.0
-    """Part of the faces with a label that are put together of two of one sex (:mod:`convert.gender.recombine`)."""
+    """Part of the faces that are put together of two of one sex (:mod:`convert.gender.recombine`)."""
     bfloat16: bool = False
     """Multiply in 16 bits in large networks and teachers: twice as fast on a processor that has units for it (AMX),
     slower on others. The network that ships is too narrow to gain by it."""
@@ -175,7 +174,6 @@ def train(dataset: Path, cache: Path, weights: Path | None, out: Path, settings:
     if settings.lessons is not None:
         lessons = Lessons.load(settings.lessons, faces)
         taught = Taught(lessons, faces, settings.answers_share, state.point)
-        faces = with_pairs(faces, lessons.pairs)
     with Progress(total) as progress, History(out / "history.csv", ("size", "loss", "right")) as history:
         for size, end in ((settings.small_size, settings.small_part), (state.net.size, 1.0)):
             if state.elapsed < end * total:

@@ -167,7 +167,7 @@ def test_plots_show_the_faces_that_are_counted(tmp_path: Path, monkeypatch: pyte
      ["to-tflite", "--bare-handicap", "nan"], ["export-card", "--bare-handicap", "-1"],
      ["export-card", "--bare-handicap", "inf"], ["train-gender", "--small-part", "40"],
      ["to-caffe", "--right", "96"], ["to-caffe", "--right", "nan"],
-     ["train", "--bare-limit", "-1"], ["evaluate", "--bare-limit", "-5"], ["describe-gender", "--pairs", "-1"]],
+     ["train", "--bare-limit", "-1"], ["evaluate", "--bare-limit", "-5"]],
 )  # fmt: skip
 def test_numbers_that_make_no_sense_are_refused(wrong: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     with pytest.raises(SystemExit):
