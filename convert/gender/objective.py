@@ -69,22 +69,23 @@ class Objective:
         ``told``: what teachers say, probabilities ``(n, 2)``, or what the lessons teach, ``taught``; not both.
         """
         sex, age, race, features = heads
-        loss = self._labelled(sex, batch.sex)
-        if told is not None:
-            loss = torch.lerp(loss, functional.cross_entropy(sex, told), self.teacher_share)
         if taught is not None:
             said = functional.cross_entropy(sex, taught.answers(batch), reduction="none")
-            target = torch.from_numpy(batch.sex)
-            label = functional.cross_entropy(
-                sex, target, label_smoothing=self.smoothing, reduction="none", ignore_index=UNKNOWN
-            )
-            loss = torch.lerp(label, said, taught.shares(batch)).mean() + taught.miss(features, batch)
+            loss = torch.lerp(self._each(sex, batch.sex), said, taught.shares(batch)).mean()
+            loss = loss + taught.miss(features, batch)
+        else:
+            loss = self._labelled(sex, batch.sex)
+            if told is not None:
+                loss = torch.lerp(loss, functional.cross_entropy(sex, told), self.teacher_share)
         return loss + self.other_heads * (self._labelled(age, batch.age) + self._labelled(race, batch.race))
 
     def _labelled(self, scores: torch.Tensor, labels: NDArray[np.int64]) -> torch.Tensor:
         """The mean over the faces whose label is known; 0 if there is none."""
+        return self._each(scores, labels).sum() / max(int((labels != UNKNOWN).sum()), 1)
+
+    def _each(self, scores: torch.Tensor, labels: NDArray[np.int64]) -> torch.Tensor:
+        """Of every face, ``(n,)``; 0 where the label is not known."""
         target = torch.from_numpy(labels)
-        total = functional.cross_entropy(
-            scores, target, label_smoothing=self.smoothing, reduction="sum", ignore_index=UNKNOWN
+        return functional.cross_entropy(
+            scores, target, label_smoothing=self.smoothing, reduction="none", ignore_index=UNKNOWN
         )
-        return total / max(int((target != UNKNOWN).sum()), 1)

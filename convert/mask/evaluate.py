@@ -54,8 +54,13 @@ class Report:
 
 def near(records: Sequence[Record]) -> NDArray[np.bool_]:
     """Which faces count, ``(count,)``: all but more bare ones, and those of scenes narrower than ``SMALLEST``."""
-    least = {"single": 0.0, "scene": SMALLEST}
-    return np.array([shorter_side(record) >= least.get(record.origin, math.inf) for record in records], bool)
+    return np.array(
+        [
+            record.origin == "single" or (record.origin == "scene" and shorter_side(record) >= SMALLEST)
+            for record in records
+        ],
+        bool,
+    )
 
 
 def report(

@@ -165,9 +165,10 @@ def read_bare(folder: Path, limit: int, *, others: bool = False) -> list[Record]
     if not paths:
         raise ConvertError(f"{folder} has no photo to add: none of which {detected} knows exactly one face")
     step = max(len(paths) / limit, 1.0) if limit > 0 else 1.0
-    chosen = {int(index * step) for index in range(min(limit, len(paths)))}
+    spread = {int(index * step) for index in range(min(limit, len(paths)))}
+    chosen = [path for index, path in enumerate(paths) if (index in spread) != others]
     records = []
-    for path in (path for index, path in enumerate(paths) if (index in chosen) != others):
+    for path in chosen:
         box, landmarks = _main_face(faces[path.parent.name, path.name])
         records.append(Record(path, 1, box, landmarks, "bare", "bare", False, f"bare:{path.name}"))
     if others and not records:
