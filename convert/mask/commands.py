@@ -14,6 +14,13 @@ from convert.mask import options
 if TYPE_CHECKING:
     from convert.mask.records import Record
 
+#: What ``evaluate`` says of the part of the faces that it measured.
+_PARTS = {
+    "validation": "kept out of the training; --all takes every one",
+    "folds": "the part to train on, each by the network that was trained without it (--fold)",
+    "all": "all, with those trained on (--all)",
+}
+
 
 def register(subparsers: argparse._SubParsersAction[Any]) -> None:
     """Add ``train``, ``average``, ``thin``, ``to-tflite``, ``evaluate``, ``made-labels`` and ``export-card``."""
@@ -82,6 +89,7 @@ def _train(args: argparse.Namespace) -> int:
         start=args.start,
         keep_epochs=args.keep_epochs,
         trust_labels=args.trust_labels,
+        without=args.without,
     )
     networks = train.begin(settings, args.out)
     patches = patches_for(args.out, args.dataset, args.scenes, args.bare, args.bare_limit)
@@ -154,7 +162,7 @@ def _evaluate(args: argparse.Namespace) -> int:
 
     from convert.mask import evaluate, faces
     from convert.mask.history import check_history
-    from convert.mask.predict import open_predictor
+    from convert.mask.predict import by_fold, open_predictor
     from convert.needs import need
 
     if args.plots is not None:
@@ -165,20 +173,23 @@ def _evaluate(args: argparse.Namespace) -> int:
         need("matplotlib")
     if args.history is not None:
         check_history(args.history)
-    predictor = open_predictor(args.model, args.runtime)
+    predictors = [open_predictor(model, args.runtime) for model in (args.model, *args.folds)]
+    predictor = predictors[0]
     more = _more_bare(args)
     every = faces.listed(args.dataset, args.scenes)
-    chosen = faces.select(every, everything=args.all, remedy="measure every face with --all")
+    chosen = faces.select(
+        every, everything=args.all, training=bool(args.folds), remedy="measure every face with --all"
+    )
     looked_for = faces.found(chosen, args.dataset) + more
     cut = faces.cut(faces.at_device(looked_for) if args.device_boxes else looked_for, predictor.size)
     bare = sum(record.origin == "bare" for record in cut.records)
     measured = len(cut.records) - bare
-    part = {"faces": measured, "of": len(every), "part": "all" if args.all else "validation", "more_bare": bare}
-    how = "all, with those trained on (--all)" if args.all else "kept out of the training; --all takes every one"
-    print(f"measured on {measured} of {len(every)} faces: {how}", file=sys.stderr)
+    name = "all" if args.all else "folds" if args.folds else "validation"
+    part = {"faces": measured, "of": len(every), "part": name, "more_bare": bare}
+    print(f"measured on {measured} of {len(every)} faces: {_PARTS[name]}", file=sys.stderr)
     if bare:
         print(f"and on {bare} more bare ones that the training leaves", file=sys.stderr)
-    probabilities = predictor(cut.crops)
+    probabilities = by_fold(predictors, cut) if args.folds else predictor(cut.crops)
     report = evaluate.report(cut.records, probabilities)
     if args.json:
         named = {"model": args.model.name, "runtime": predictor.name}

@@ -7,6 +7,7 @@ import math
 from pathlib import Path
 
 from convert.arguments import count, share
+from convert.mask.folds import fold
 
 
 def train(parser: argparse.ArgumentParser) -> None:
@@ -35,6 +36,10 @@ def train(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--trust-labels", action="store_true", help="train on all labels, also those that a sure network disputes"
     )
+    parser.add_argument(
+        "--without", type=fold, metavar="K/N",
+        help="leave the K-th of N parts of the faces to train on out; to measure them: evaluate --fold",
+    )  # fmt: skip
     parser.add_argument(
         "--size", type=int, default=96, help="side of the input in pixels (%(default)s); --start has its own"
     )
@@ -87,7 +92,13 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("dataset", type=Path, metavar="DIR", help="folder with with_mask/, …")
     parser.add_argument("--scenes", type=Path, metavar="DIR", help="folder with images/ and annotations.jsonl")
     _add_bare_measured(parser)
-    parser.add_argument("--all", action="store_true", help="all faces, not only those kept out of the training")
+    part = parser.add_mutually_exclusive_group()
+    part.add_argument("--all", action="store_true", help="all faces, not only those kept out of the training")
+    part.add_argument(
+        "--fold", type=Path, action="append", default=[], metavar="MODEL", dest="folds",
+        help="MODEL was trained --without 1/N, this one --without 2/N and so on: measure the part to train on, "
+        "each face by the one that was trained without it",
+    )  # fmt: skip
     parser.add_argument(
         "--device-boxes", action="store_true",
         help="only faces that the device's own face net finds, cut where it finds them, as on the device",

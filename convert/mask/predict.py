@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -9,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from convert.errors import ConvertError
-from convert.mask import shapes
+from convert.mask import folds, shapes
+from convert.mask.faces import Faces
 from edge_agent.errors import ModelError
 from edge_agent.types import LABELS
 from edge_agent.vision.tflite import RuntimeName, TFLiteModel
@@ -95,3 +97,19 @@ def open_predictor(path: Path, runtime: RuntimeName = "auto") -> Predictor:
     if path.suffix in {".keras", ".h5"}:
         return KerasPredictor(path)
     raise ConvertError(f"{path}: only .tflite, .keras and .h5 files can be evaluated")
+
+
+def by_fold(predictors: Sequence[Predictor], faces: Faces) -> Probabilities:
+    """Probabilities ``(count, 3)``, each face's by the network trained without its fold, in the folds' order.
+
+    Raises:
+        ConvertError: the networks take crops of different sizes.
+    """
+    if len({predictor.size for predictor in predictors}) > 1:
+        raise ConvertError("the networks of the folds take crops of different sizes; give those of one recipe")
+    where = np.array([folds.number(record.group, len(predictors)) for record in faces.records])
+    answers = np.zeros((len(faces.records), len(LABELS)), np.float32)
+    for number, predictor in enumerate(predictors, start=1):
+        if (where == number).any():
+            answers[where == number] = predictor(faces.crops[where == number])
+    return answers

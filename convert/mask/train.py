@@ -17,6 +17,7 @@ from convert.errors import ConvertError
 from convert.images import scaled
 from convert.mask import doubles, net, resume, reviewed
 from convert.mask.cleaning import Cleaning
+from convert.mask.folds import Fold
 from convert.mask.patches import PatchSet, central_crops
 from convert.mask.records import in_validation
 from convert.mask.sampling import Recipe, Sampler
@@ -32,7 +33,8 @@ class Settings:
 
     ``weights`` are ImageNet's; ``start`` is a checkpoint, or a file that ships, to go on from instead, with its
     own width and size. ``teachers`` are asked together. ``keep_epochs`` keeps the network of each epoch, to choose
-    among or to average. ``trust_labels`` leaves :class:`convert.mask.cleaning.Cleaning` out.
+    among or to average. ``trust_labels`` leaves :class:`convert.mask.cleaning.Cleaning` out. ``without`` is a fold
+    of the training part that is not trained on.
     """
 
     size: int = 96
@@ -54,6 +56,7 @@ class Settings:
     teacher_share: float = 0.7
     keep_epochs: bool = False
     trust_labels: bool = False
+    without: Fold | None = None
 
 
 @dataclass(frozen=True)
@@ -187,7 +190,10 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
     out.mkdir(parents=True, exist_ok=True)
     patches, dropped = reviewed.apply(patches, reviewed.read())
     training, validation = split(patches)
-    training = [index for index in training if index not in set(dropped)]
+    left = set(dropped)
+    if settings.without is not None:
+        left |= {index for index in training if settings.without.has(patches[index].group)}
+    training = [index for index in training if index not in left]
     batches = Batches(Sampler(patches, training, recipe, networks.size), settings, networks.teachers)
     measured = [index for index in validation if patches[index].side >= 40 or patches[index].origin == "single"]
     validation_data = (

@@ -6,14 +6,18 @@ import csv
 import json
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from convert.cli import main
-from convert.mask import graph
+from convert.mask import graph, sampling
+from convert.mask.folds import Fold
+from convert.mask.patches import PatchSet
 from edge_agent.vision.tflite import available_runtimes
 
 from . import trainings
@@ -314,3 +318,21 @@ def test_a_sheet_of_faces_is_refused_in_a_checkout(trained: Path, capsys: pytest
     assert code == 2
     assert "git checkout" in capsys.readouterr().err
     assert not (trained / "errors.png").exists()
+
+
+def test_a_fold_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    drawn: list[set[str]] = []
+    original = sampling.Sampler.__init__
+
+    def remember(self: sampling.Sampler, patches: PatchSet, indices: Sequence[int], *rest: Any) -> None:
+        drawn.append({patches[index].group for index in indices})
+        original(self, patches, indices, *rest)
+
+    monkeypatch.setattr(sampling.Sampler, "__init__", remember)
+    dataset = make_dataset(tmp_path, per_class=16)
+    for out, more in (("all", []), ("part", ["--without", "1/2"])):
+        options = ["--alpha", "0.35", "--size", "32", "--steps", "1", "--batch", "8", *more]
+        assert main(trainings.train(*options, dataset=str(dataset), out=str(tmp_path / out), epochs=1)) == 0
+    everyone, part = drawn
+    assert part == {group for group in everyone if not Fold(1, 2).has(group)}
+    assert part < everyone
