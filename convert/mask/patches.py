@@ -38,7 +38,7 @@ class Patch:
     """Where a face lies in its patch (``box`` and ``landmarks`` in patch pixels) and where it came from.
 
     ``side`` is the shorter side of the face's box in its photo, in pixels; ``detector_box`` is the box a face
-    detector put on the same face, where it found it and the labelled box is another.
+    detector put on the same face, where it found it and the labelled box is another; ``place`` is its record's.
     """
 
     height: int
@@ -54,6 +54,7 @@ class Patch:
     group: str
     side: float
     file: str
+    place: int = 0
 
 
 class PatchSet(Sequence[Patch]):
@@ -208,6 +209,7 @@ def cut(image: NDArray[np.uint8], record: Record, offset: int = 0) -> tuple[NDAr
         group=record.group,
         side=min(box_width, box_height),
         file=record.path.name,
+        place=record.place,
     )
     return np.asarray(region, dtype=np.uint8), patch
 

@@ -39,7 +39,7 @@ class Record:
     ``box`` is in pixels of the photo; None if no detector found the face (yet): the photo is then taken whole;
     ``landmarks`` are the subject's right eye, left eye, nose tip, right and left mouth corner. ``origin`` is
     ``single``, ``scene`` or ``bare`` (additional faces without a mask). ``group`` ties near-duplicates
-    together, and the faces of one photo.
+    together, and the faces of one photo. ``place`` is that of a scene's face in its annotation, from 0 on.
     """
 
     path: Path
@@ -51,6 +51,7 @@ class Record:
     synthetic: bool
     group: str
     detector_box: Box | None = None
+    place: int = 0
 
 
 def in_validation(group: str) -> bool:
@@ -109,7 +110,7 @@ def read_scenes(folder: Path, minimum_side: float = 20.0) -> list[Record]:
         try:
             path = folder / "images" / scene["file"]
             group = f"photo:{Path(scene.get('orig') or scene['file']).name}"
-            for face in scene["faces"]:
+            for place, face in enumerate(scene["faces"]):
                 box = _box(face["box"])
                 if min(box[2] - box[0], box[3] - box[1]) < minimum_side:
                     continue
@@ -125,6 +126,7 @@ def read_scenes(folder: Path, minimum_side: float = 20.0) -> list[Record]:
                         False,
                         group,
                         match.box if match else None,
+                        place,
                     )
                 )
         except (KeyError, TypeError, ValueError) as error:

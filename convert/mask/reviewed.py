@@ -1,9 +1,10 @@
 """Labels that were looked at and found wrong.
 
-``reviewed.csv`` names photos by ``folder/name``: ``drop`` (no face in the box, or nobody can tell) or the class
-that is to be seen. Of the training part the photos were looked at that a network doubted; of the part to measure
-on, every single face with a real mask, worn well or badly, in random order and without a network's answers beside
-it. Figures keep the labels the photos came with; lines beside them count what is to be seen.
+``reviewed.csv`` names single faces by ``folder/name``, and faces of scenes by ``images/name#place`` (their place in
+the annotation, from 0 on): ``drop`` (no face in the box, or nobody can tell) or the class to be seen. Of the
+training part those were looked at that a network doubted; of the part to measure on, every single face with a real
+mask, worn well or badly, in random order and without a network's answers beside it. Figures keep the labels the
+photos came with; lines beside them count what is to be seen.
 """
 
 from __future__ import annotations
@@ -30,7 +31,7 @@ def apply(patches: PatchSet, reviewed: Mapping[str, str]) -> tuple[PatchSet, lis
     """The patches with reviewed labels, and the indices to leave out; the validation part is not touched."""
     corrected, dropped = [], []
     for index, patch in enumerate(patches):
-        said = reviewed.get(f"{FOLDERS[patch.label]}/{patch.file}") if patch.origin == "single" else None
+        said = reviewed.get(_name(patch.origin, patch.label, patch.file, patch.place))
         if said is None or in_validation(patch.group):
             corrected.append(patch)
             continue
@@ -42,5 +43,11 @@ def apply(patches: PatchSet, reviewed: Mapping[str, str]) -> tuple[PatchSet, lis
 
 def kept(record: Record, reviewed: Mapping[str, str]) -> bool:
     """Whether a face still counts as what its label says after a look at it."""
-    name = f"{FOLDERS[record.label]}/{record.path.name}"
-    return record.origin != "single" or reviewed.get(name, LABELS[record.label]) == LABELS[record.label]
+    label = LABELS[record.label]
+    return reviewed.get(_name(record.origin, record.label, record.path.name, record.place), label) == label
+
+
+def _name(origin: str, label: int, file: str, place: int) -> str:
+    if origin == "scene":
+        return f"images/{file}#{place}"
+    return f"{FOLDERS[label]}/{file}" if origin == "single" else ""

@@ -96,7 +96,7 @@ def test_the_stamp_knows_every_part_of_a_record() -> None:
     record = _record(0, "a")
     changed: dict[str, Any] = {
         "path": Path("b.jpg"), "label": 1, "box": (0, 0, 80, 81), "landmarks": ((1.0, 2.0),) * 5, "group": "h",
-        "source": "b", "synthetic": True, "origin": "scene", "detector_box": (1, 1, 2, 2),
+        "source": "b", "synthetic": True, "origin": "scene", "detector_box": (1, 1, 2, 2), "place": 1,
     }  # fmt: skip
     assert set(changed) == {field.name for field in dataclasses.fields(Record)}
     stamps = {patches.stamp([dataclasses.replace(record, **{name: value})]) for name, value in changed.items()}

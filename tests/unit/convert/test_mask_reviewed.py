@@ -22,7 +22,8 @@ MEASURED = next(name for name in map(str, range(100)) if in_validation(name))
 def test_the_file_names_photos_of_known_folders_and_classes() -> None:
     labels = reviewed.read()
     assert labels
-    assert {name.split("/")[0] for name in labels} <= set(FOLDERS)
+    assert {name.split("/")[0] for name in labels} <= {*FOLDERS, "images"}
+    assert all(("#" in name) == name.startswith("images/") for name in labels)
     assert set(labels.values()) <= {reviewed.DROP, *LABELS}
 
 
@@ -38,11 +39,13 @@ def test_only_what_is_trained_on_is_changed(tmp_path: Path) -> None:
             named(1, file="b.jpg", group=NEVER_MEASURED),
             named(2, file="a.jpg", group=MEASURED),
             named(3, file="a.jpg", group=NEVER_MEASURED, origin="scene"),
+            named(4, file="a.jpg", group=NEVER_MEASURED, origin="scene", place=1),
         ],
         np.concatenate([built.pixels(index).ravel() for index in range(len(built))]),
     )
-    corrected, dropped = reviewed.apply(patches, {"with_mask/a.jpg": "incorrect", "with_mask/b.jpg": "drop"})
-    assert [patch.label for patch in corrected] == [2, 0, 0, 0]
+    said = {"with_mask/a.jpg": "incorrect", "with_mask/b.jpg": "drop", "images/a.jpg#1": "no_mask"}
+    corrected, dropped = reviewed.apply(patches, said)
+    assert [patch.label for patch in corrected] == [2, 0, 0, 0, 1]
     assert dropped == [1]
 
 
