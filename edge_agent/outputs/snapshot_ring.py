@@ -9,6 +9,8 @@ import re
 from datetime import datetime, timezone
 from pathlib import Path
 
+from edge_agent.files import Disk
+
 _log = logging.getLogger(__name__)
 
 _NAME = re.compile(r"^(\d{8,})_\d{8}T\d{6}Z_[A-Za-z0-9_-]{1,64}\.jpg$")
@@ -28,23 +30,21 @@ class SnapshotRing:
         # raise for a user that is not there; such a folder is one warning at the first picture.
         self._directory = Path(os.path.abspath(os.path.expanduser(directory)))  # noqa: PTH100, PTH111
         self._keep = keep
-        self.trouble: str | None = None
-        """What went wrong with the latest picture; None: nothing. May be read from any thread."""
         self._opened = False
+        where = self._directory
+        self._disk = Disk(f"snapshots can't be kept in {where}", f"snapshots are kept in {where}", _log)
+
+    @property
+    def trouble(self) -> str | None:
+        """What went wrong with the latest picture; None: nothing. May be read from any thread."""
+        return self._disk.trouble
 
     def save(self, jpeg: bytes, event_id: str, moment: datetime) -> Path | None:
         """Write one picture and remove the oldest beyond `keep`; None, after one warning, if the disk refuses."""
-        try:
+        path = None
+        with self._disk.attempt():
             path = self._write(jpeg, event_id, moment)
             self._prune()
-        except OSError as error:
-            if self.trouble is None:
-                _log.warning("Snapshots can't be kept in %s: %s; trying again at each one", self._directory, error)
-            self.trouble = f"snapshots can't be kept in {self._directory} ({error.strerror or error})"
-            return None
-        if self.trouble is not None:
-            _log.info("Snapshots are kept in %s again", self._directory)
-        self.trouble = None
         return path
 
     def _write(self, jpeg: bytes, event_id: str, moment: datetime) -> Path:

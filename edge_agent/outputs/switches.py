@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from edge_agent.config import Settings
-from edge_agent.files import replace_durably
+from edge_agent.files import Disk, replace_durably
 
 _LOG = logging.getLogger(__name__)
 
@@ -60,8 +60,8 @@ class Switches:
             "cooldown": cooldown_range,
         }
         self._kept: dict[str, bool | float] = {}
-        self.trouble: str | None = None
-        """Why the latest change is not on the disk; None: it is, or there was none."""
+        lost = f"the switches can't be kept in {path} and hold until the next start"
+        self._disk = Disk(lost, f"the switches are kept in {path}", _LOG)
         self._observers: list[Observer] = []
         self._lock = threading.Lock()
         self._read()
@@ -74,6 +74,11 @@ class Switches:
         # the next hundredth above release (rounded first: 0.57 * 100 is a little less than 57)
         lowest = max(0.5, (math.floor(round(people.release * 100, 6)) + 1) / 100)
         return cls(path, defaults=defaults, threshold_range=(min(lowest, people.threshold), 1.0))
+
+    @property
+    def trouble(self) -> str | None:
+        """Why the latest change is not on the disk; None: it is, or there was none."""
+        return self._disk.trouble
 
     def get(self) -> SwitchValues:
         """All values as they are now; never waits, not even while a change is being written to the disk."""
@@ -143,11 +148,5 @@ class Switches:
     def _write(self) -> None:
         if self._path is None:
             return
-        try:
+        with self._disk.attempt():
             replace_durably(self._path, json.dumps(self._kept))
-        except OSError as error:
-            what = f"the switches can't be kept in {self._path} ({error.strerror or error})"
-            self.trouble = f"{what}: they hold until the next start"
-            _LOG.warning("%s", self.trouble)
-        else:
-            self.trouble = None

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from datetime import date, timedelta
 from pathlib import Path
 
-from edge_agent.files import replace_durably
+from edge_agent.files import Disk, replace_durably
 
 _log = logging.getLogger(__name__)
 
@@ -44,8 +44,13 @@ class CountsKeeper:
         """The day and its counts that were written last, or were found at the start."""
         self._thread: threading.Thread | None = None
         self._tried_at = float("-inf")
-        self.trouble: str | None = None
+        what = "today's counts"
+        self._disk = Disk(f"{what} can't be kept in {path}", f"{what} are kept in {path}", _log)
+
+    @property
+    def trouble(self) -> str | None:
         """Why the latest counts that were to be written are not on the disk; None: nothing went wrong."""
+        return self._disk.trouble
 
     def keep(self, day: date | None, counts: Mapping[str, int]) -> None:
         """Write them in a thread if they are news; while it still writes older ones, a later call must come.
@@ -65,17 +70,8 @@ class CountsKeeper:
         self._thread.start()
 
     def _write(self, day: date, counts: Mapping[str, int]) -> None:
-        """A disk that can't be written costs the counts, and one warning until it can be again."""
-        try:
+        with self._disk.attempt():
             write(self._path, day, counts)
-        except OSError as error:
-            if self.trouble is None:
-                _log.warning("today's counts can't be kept in %s: %s", self._path, error)
-            self.trouble = f"today's counts can't be kept in {self._path} ({error.strerror or error})"
-            return
-        if self.trouble is not None:
-            _log.info("today's counts are kept in %s again", self._path)
-        self.trouble = None
 
     def wait(self, seconds: float) -> None:
         """Let what is being written end."""
