@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from dataclasses import dataclass
 
 from edge_agent.types import ViolationNotice
@@ -68,8 +69,15 @@ class Inbox:
         self._lock = threading.Lock()
         self._notices = 0
         self._picture_bytes = 0
+        self._left_at: float | None = time.monotonic()
         self.dropped = 0
         """Events that found no room because the worker was stuck for too long."""
+
+    @property
+    def unattended(self) -> float:
+        """Seconds for which nobody has asked for news; 0: somebody waits for them."""
+        left_at = self._left_at
+        return 0.0 if left_at is None else time.monotonic() - left_at
 
     def put(self, news: News) -> None:
         if isinstance(news, Notice):
@@ -87,6 +95,7 @@ class Inbox:
     def take(self, timeout: float | None) -> list[News]:
         """All that is there, waiting up to `timeout` seconds (None: for ever) for the first."""
         found: list[News] = []
+        self._left_at = None
         try:
             found.append(self._queue.get(timeout=timeout))
             while len(found) < 500:
@@ -98,4 +107,5 @@ class Inbox:
                 if isinstance(news, Notice):
                     self._notices -= 1
                     self._picture_bytes -= len(news.jpeg or b"")
+        self._left_at = time.monotonic()
         return found

@@ -27,6 +27,9 @@ _FAREWELL = 0.8
 
 _LONGEST_COMMAND = 256
 
+HANGS = 30.0
+"""Seconds from which the outbox's disk is said not to answer; a worn card hangs for some."""
+
 
 @dataclass(frozen=True, slots=True)
 class MqttStats:
@@ -104,11 +107,14 @@ class MqttOutput:
         """
         self._worker.status(status, connected=connected)
         self._inbox.put(Wake())
+        if self._hangs:
+            self._worker.presence.insist()
 
     def stats(self) -> MqttStats:
         """How it is doing now; never waits."""
         state = self._worker.state
         untaken = (state.refusal, state.untaken, self._ear.refusal)
+        hangs = "the disk does not answer: events wait in memory" if self._hangs else None
         return MqttStats(
             connected=self._link.connected,
             reason=self._link.reason or "; ".join(text for text in untaken if text) or None,
@@ -117,8 +123,13 @@ class MqttOutput:
             committed=state.committed,
             dropped=state.dropped + self._inbox.dropped,
             dropped_pictures=state.dropped_pictures,
-            alarm="; ".join(text for text in (state.alarm, state.refusal) if text) or None,
+            alarm="; ".join(text for text in (hangs, state.alarm, state.refusal) if text) or None,
         )
+
+    @property
+    def _hangs(self) -> bool:
+        """Whether the worker has long been at one piece of work: only a disk can hold it up."""
+        return self._inbox.unattended > HANGS and not self._worker.join(0.0)
 
     def stop(self, timeout: float = 2.5, disk_timeout: float = 0.0) -> None:
         """Commit what was handed over, deliver what time allows, say `offline`; ends within `timeout` seconds.

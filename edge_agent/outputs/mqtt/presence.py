@@ -18,7 +18,7 @@ STATUS_AFTER = 1.0
 
 class Presence:
     """Publishes it; without a connection that does nothing. Used by the worker's thread alone, but for `inform`,
-    and `leave` if that thread hangs.
+    and `insist` and `leave` if that thread hangs.
 
     `online` comes last, after a status of now: Home Assistant would else show, as the present state, what the
     status from before the outage said.
@@ -102,6 +102,11 @@ class Presence:
         elif (news and connected) or self._clock.monotonic() >= self._online_by:
             self._come_online()
         self._retained.retry()
+
+    def insist(self) -> None:
+        """The status, while the worker that would tell it hangs: it says so."""
+        if self._latest[0] is not self._told:
+            self._tell_status()
 
     def answered(self, mid: int, refusal: str | None) -> bool:
         """The broker's answer to a publication (:class:`Ack`); False: it was none of these."""

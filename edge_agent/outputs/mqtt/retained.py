@@ -22,7 +22,7 @@ Publish = Callable[[str, "bytes | str"], "int | None"]
 
 class Retained:
     """Publishes, and says what the broker did not take, which is tried again once in a while. Used by one thread
-    alone, but for a last `publish` if that hangs.
+    alone, but for `publish` if that hangs.
 
     Only a broker of MQTT 5 tells; to one of 3.1.1 all is as if it were taken.
     """
