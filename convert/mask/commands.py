@@ -95,7 +95,9 @@ def _train(args: argparse.Namespace) -> int:
     patches = patches_for(args.out, args.dataset, args.scenes, args.bare, args.bare_limit)
     recipe = Recipe().gentle() if args.gentle else Recipe().plain() if args.plain else Recipe()
     train.fit(patches, args.out, networks, recipe)
-    print(f"{args.out / 'model.keras'} is ready; next: python -m convert to-tflite {args.out / 'model.keras'} …")
+    ready = args.out / "model.keras"
+    following = "evaluate --fold" if args.without else f"to-tflite {ready}"
+    print(f"{ready} is ready; next: python -m convert {following} …")
     return 0
 
 
@@ -160,7 +162,7 @@ def _to_tflite(args: argparse.Namespace) -> int:
 def _evaluate(args: argparse.Namespace) -> int:
     from rich.console import Console
 
-    from convert.mask import evaluate, faces
+    from convert.mask import evaluate, faces, folds
     from convert.mask.history import check_history
     from convert.mask.predict import by_fold, open_predictor
     from convert.needs import need
@@ -173,13 +175,15 @@ def _evaluate(args: argparse.Namespace) -> int:
         need("matplotlib")
     if args.history is not None:
         check_history(args.history)
-    predictors = [open_predictor(model, args.runtime) for model in (args.model, *args.folds)]
+    models = [args.model, *args.folds]
+    if args.folds:
+        folds.check(models)
+    predictors = [open_predictor(model, args.runtime) for model in models]
     predictor = predictors[0]
     more = _more_bare(args)
     every = faces.listed(args.dataset, args.scenes)
-    chosen = faces.select(
-        every, everything=args.all, training=bool(args.folds), remedy="measure every face with --all"
-    )
+    remedy = "add photos" if args.folds else "measure every face with --all"
+    chosen = faces.select(every, everything=args.all, training=bool(args.folds), remedy=remedy)
     looked_for = faces.found(chosen, args.dataset) + more
     cut = faces.cut(faces.at_device(looked_for) if args.device_boxes else looked_for, predictor.size)
     bare = sum(record.origin == "bare" for record in cut.records)
@@ -192,10 +196,11 @@ def _evaluate(args: argparse.Namespace) -> int:
     probabilities = by_fold(predictors, cut) if args.folds else predictor(cut.crops)
     report = evaluate.report(cut.records, probabilities)
     if args.json:
-        named = {"model": args.model.name, "runtime": predictor.name}
+        named = {"model": args.model.name, "folds": len(models) if args.folds else None, "runtime": predictor.name}
         print(json.dumps(named | part | report.as_dict(), indent=2))
     else:
-        evaluate.show(report, Console(), f"{args.model.name} in {predictor.name}, {len(cut.records)} faces")
+        by = f"{len(models)} networks, each asked of its fold," if args.folds else args.model.name
+        evaluate.show(report, Console(), f"{by} in {predictor.name}, {len(cut.records)} faces")
     if args.plots is not None or args.errors is not None:
         from convert.mask import figures
 

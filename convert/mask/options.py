@@ -95,9 +95,9 @@ def evaluate(parser: argparse.ArgumentParser) -> None:
     part = parser.add_mutually_exclusive_group()
     part.add_argument("--all", action="store_true", help="all faces, not only those kept out of the training")
     part.add_argument(
-        "--fold", type=Path, action="append", default=[], metavar="MODEL", dest="folds",
-        help="MODEL was trained --without 1/N, this one --without 2/N and so on: measure the part to train on, "
-        "each face by the one that was trained without it",
+        "--fold", type=Path, action="append", default=[], metavar="OTHER", dest="folds",
+        help="measure the part to train on, each face by the one of N networks that was trained without it: MODEL "
+        "--without 1/N, the OTHERs in their order --without 2/N to N/N",
     )  # fmt: skip
     parser.add_argument(
         "--device-boxes", action="store_true",

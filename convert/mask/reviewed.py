@@ -48,6 +48,7 @@ def kept(record: Record, reviewed: Mapping[str, str]) -> bool:
 
 
 def _name(origin: str, label: int, file: str, place: int) -> str:
+    """What the file calls a face; additional bare ones (of origin ``bare``) are not in it."""
     if origin == "scene":
         return f"images/{file}#{place}"
-    return f"{FOLDERS[label]}/{file}" if origin == "single" else ""
+    return f"{origin if origin == 'bare' else FOLDERS[label]}/{file}"

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from convert.errors import ConvertError
 from convert.images import scaled
-from convert.mask import doubles, net, resume, reviewed
+from convert.mask import doubles, folds, net, resume, reviewed
 from convert.mask.cleaning import Cleaning
 from convert.mask.folds import Fold
 from convert.mask.patches import PatchSet, central_crops
@@ -34,7 +34,7 @@ class Settings:
     ``weights`` are ImageNet's; ``start`` is a checkpoint, or a file that ships, to go on from instead, with its
     own width and size. ``teachers`` are asked together. ``keep_epochs`` keeps the network of each epoch, to choose
     among or to average. ``trust_labels`` leaves :class:`convert.mask.cleaning.Cleaning` out. ``without`` is a fold
-    of the training part that is not trained on.
+    of the training part that is not trained on; additional bare faces lie in none.
     """
 
     size: int = 96
@@ -126,7 +126,7 @@ def begin(settings: Settings, out: Path) -> Networks:
 
     Raises:
         ConvertError: a file is missing or of another network, or the training in ``out`` cannot be gone on with:
-            nothing is left of it, or it is damaged or of another network.
+            nothing is left of it, it leaves out another fold, or it is damaged or of another network.
     """
     cv2.setNumThreads(1)  # the trainer is given one core beside TensorFlow's
     tf.config.threading.set_intra_op_parallelism_threads(settings.threads)
@@ -134,6 +134,7 @@ def begin(settings: Settings, out: Path) -> Networks:
     keras.utils.set_random_seed(settings.seed)
     teachers = Teachers(settings.teachers)
     resumed = _going_on(settings, out)
+    _check_fold(settings, out if resumed else None)
     if settings.start is not None:
         model = net.load(settings.start)
     else:
@@ -163,6 +164,21 @@ def _going_on(settings: Settings, out: Path) -> bool:
     return True
 
 
+def _check_fold(settings: Settings, resumed: Path | None) -> None:
+    """See that a fold is left out from the beginning, and warn of networks that may know it."""
+    without = settings.without
+    if resumed is not None and (before := folds.noted(resumed / resume.RESULT)) != without:
+        wanted = f"fold {without}" if without else "none"
+        raise ConvertError(
+            f"the training in {resumed} leaves out {f'fold {before}' if before else 'none'}, not {wanted}; give an "
+            "empty --out"
+        )
+    known = [*settings.teachers] if settings.start is None else [settings.start, *settings.teachers]
+    for path in known if without is not None else ():
+        if folds.noted(path) != without:
+            _log.warning("%s may know the faces of fold %s: they would measure too well", path, without)
+
+
 def _check_same(model: keras.Model, out: Path) -> None:
     """See that ``model`` is the network that ``out`` holds, as far as that can be told before the faces are cut.
 
@@ -188,11 +204,16 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
     """
     model, settings = networks.model, networks.settings
     out.mkdir(parents=True, exist_ok=True)
+    folds.note(out, settings.without)
     patches, dropped = reviewed.apply(patches, reviewed.read())
     training, validation = split(patches)
     left = set(dropped)
     if settings.without is not None:
-        left |= {index for index in training if settings.without.has(patches[index].group)}
+        left |= {
+            index
+            for index in training
+            if patches[index].origin != "bare" and settings.without.has(patches[index].group)
+        }
     training = [index for index in training if index not in left]
     batches = Batches(Sampler(patches, training, recipe, networks.size), settings, networks.teachers)
     measured = [index for index in validation if patches[index].side >= 40 or patches[index].origin == "single"]

@@ -79,6 +79,18 @@ def test_groups_and_photos_stay_on_one_side(tmp_path: Path) -> None:
     assert by_file["made_02.png"] != scene["s0.png"]
 
 
+def test_a_face_of_a_scene_keeps_its_place_in_the_annotation(tmp_path: Path) -> None:
+    scenes = make_scenes(tmp_path)
+    lines = [json.loads(line) for line in (scenes / "annotations.jsonl").read_text().splitlines()]
+    for line in lines:
+        line["faces"] = line["faces"][::-1]  # the tiny face, which is left out, comes first
+    (scenes / "annotations.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = records.read_scenes(scenes)
+    assert [record.place for record in found] == [1, 2] * 4
+    _, patch = patches.cut(patches.read_image(found[1].path), found[1])  # type: ignore[arg-type]
+    assert patch.place == 2
+
+
 def test_the_split_takes_about_its_part_and_never_changes() -> None:
     names = [f"group:{number}" for number in range(4000)]
     part = sum(records.in_validation(name) for name in names) / len(names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from convert.mask.records import Record
 
 from .test_mask_data import make_dataset
 
+MODEL = Path(__file__).parents[3] / "models" / "mask_detector.tflite"
 GROUPS = [f"group:{index}" for index in range(400)]
 
 
@@ -53,10 +55,52 @@ def test_each_face_is_asked_of_the_network_without_its_fold() -> None:
         predict.by_fold([Always(1), Always(2, size=9)], cut)
 
 
-def test_evaluate_measures_the_part_to_train_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+@pytest.fixture
+def networks(tmp_path: Path) -> list[str]:
+    """Two files noted as trained without the first and the second of two folds."""
+    models = []
+    for number in (1, 2):
+        folder = tmp_path / f"run{number}" / "epochs"
+        folder.mkdir(parents=True)
+        folds.note(folder.parent, Fold(number, 2))
+        models.append(str(shutil.copy(MODEL, folder)))
+    return models
+
+
+def test_evaluate_measures_the_part_to_train_on(
+    tmp_path: Path, networks: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
     dataset = make_dataset(tmp_path)
-    model = str(Path(__file__).parents[3] / "models" / "mask_detector.tflite")
-    assert main(["evaluate", model, str(dataset), "--fold", model, "--json"]) == 0
+    assert main(["evaluate", networks[0], str(dataset), "--fold", networks[1], "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["part"] == "folds"
+    assert (report["part"], report["folds"]) == ("folds", 2)
     assert report["faces"] == len(faces.select(faces.read(dataset, None), training=True))
+
+
+def test_a_network_that_may_know_the_faces_is_refused(
+    tmp_path: Path, networks: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    one, two = networks
+    for given, said in (
+        ((two, one), "was trained without 2/2"),
+        ((one, one), "was trained without 1/2"),
+        ((one, str(MODEL)), "as far as is noted"),
+        ((one, two, two), "was trained without 1/2; give 3 networks"),
+    ):
+        model, *others = given
+        options = [part for other in others for part in ("--fold", other)]
+        assert main(["evaluate", model, str(tmp_path), *options]) == 2
+        assert said in capsys.readouterr().err
+    with pytest.raises(SystemExit):
+        main(["evaluate", one, str(tmp_path), "--fold", two, "--all"])
+
+
+def test_a_note_is_taken_away_and_a_damaged_one_told(tmp_path: Path) -> None:
+    model = tmp_path / "model.keras"
+    folds.note(tmp_path, Fold(1, 4))
+    assert folds.noted(model) == Fold(1, 4)
+    folds.note(tmp_path, None)
+    assert folds.noted(model) is None
+    (tmp_path / "without.txt").write_text("some")
+    with pytest.raises(ConvertError, match="such as 2/4"):
+        folds.noted(model)

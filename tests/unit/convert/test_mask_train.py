@@ -320,7 +320,12 @@ def test_a_sheet_of_faces_is_refused_in_a_checkout(trained: Path, capsys: pytest
     assert not (trained / "errors.png").exists()
 
 
-def test_a_fold_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fold_is_left_out(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
+) -> None:
     drawn: list[set[str]] = []
     original = sampling.Sampler.__init__
 
@@ -333,6 +338,13 @@ def test_a_fold_is_left_out(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     for out, more in (("all", []), ("part", ["--without", "1/2"])):
         options = ["--alpha", "0.35", "--size", "32", "--steps", "1", "--batch", "8", *more]
         assert main(trainings.train(*options, dataset=str(dataset), out=str(tmp_path / out), epochs=1)) == 0
-    everyone, part = drawn
+    (everyone, part), tiny = drawn, str(tmp_path / "part" / "model.keras")
     assert part == {group for group in everyone if not Fold(1, 2).has(group)}
     assert part < everyone
+    capsys.readouterr()
+    resumed = trainings.train("--without", "2/2", dataset=str(dataset), out=str(tmp_path / "part"), epochs=2)
+    assert main(resumed) == 2
+    assert "leaves out fold 1/2, not fold 2/2" in capsys.readouterr().err
+    options = ["--start", tiny, "--steps", "1", "--batch", "8", "--without", "2/2"]
+    assert main(trainings.train(*options, dataset=str(dataset), out=str(tmp_path / "more"), epochs=1)) == 0
+    assert f"{tiny} may know the faces of fold 2/2" in caplog.text
