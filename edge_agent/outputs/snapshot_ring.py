@@ -41,11 +41,11 @@ class SnapshotRing:
 
     def save(self, jpeg: bytes, event_id: str, moment: datetime) -> Path | None:
         """Write one picture and remove the oldest beyond `keep`; None, after one warning, if the disk refuses."""
-        path = None
         with self._disk.attempt():
             path = self._write(jpeg, event_id, moment)
             self._prune()
-        return path
+            return path
+        return None
 
     def _write(self, jpeg: bytes, event_id: str, moment: datetime) -> Path:
         self._directory.mkdir(mode=0o750, parents=True, exist_ok=True)

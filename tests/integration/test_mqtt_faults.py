@@ -17,6 +17,7 @@ from violations import make_end, make_notice
 
 from edge_agent.config import DeviceSettings, MqttSettings
 from edge_agent.outputs.mqtt import client, worker
+from edge_agent.outputs.mqtt.inbox import Inbox
 from edge_agent.outputs.mqtt.outbox import Outbox
 from edge_agent.outputs.mqtt.output import MqttOutput
 from edge_agent.outputs.mqtt.payloads import OFFLINE
@@ -118,13 +119,16 @@ def test_an_outbox_that_cannot_even_be_made_is_said_and_tried_again(
             raise MemoryError
         return Outbox(*arguments, **options)
 
+    attended: list[int] = []
     monkeypatch.setattr(worker, "Outbox", make)
     monkeypatch.setattr(worker, "REOPEN_AFTER", 0.5)
+    monkeypatch.setattr(Inbox, "attended", lambda _: attended.append(len(tries)))
     output = mqtt_output(watch._port)
     output.handle(make_notice())
     wait_until(lambda: "MemoryError" in (output.stats().alarm or ""), "the alarm")
     watch.wait(lambda: watch.violations(), "the event")
     wait_until(lambda: (output.stats().depth, output.stats().alarm) == (0, None), "delivered, and all is well")
+    assert attended == [0, 1, 2], "this is no disk that hangs"
 
 
 def test_the_stop_does_not_wait_for_an_outbox_that_cannot_be_made(

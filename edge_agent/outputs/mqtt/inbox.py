@@ -79,6 +79,10 @@ class Inbox:
         left_at = self._left_at
         return 0.0 if left_at is None else time.monotonic() - left_at
 
+    def attended(self) -> None:
+        """Somebody is there, though not yet for news."""
+        self._left_at = time.monotonic()
+
     def put(self, news: News) -> None:
         if isinstance(news, Notice):
             size = len(news.jpeg or b"")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from edge_agent.config import DeviceSettings, MqttSettings
+from edge_agent.files import SLOW
 from edge_agent.outputs.mqtt.client import Link
 from edge_agent.outputs.mqtt.clock import Clock
 from edge_agent.outputs.mqtt.factory import client_id
@@ -27,8 +28,7 @@ _FAREWELL = 0.8
 
 _LONGEST_COMMAND = 256
 
-HANGS = 30.0
-"""Seconds from which the outbox's disk is said not to answer; a worn card hangs for some."""
+_HANGS = "the disk does not answer: events wait in memory; if it lasts, start the device anew or exchange the card"
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +74,7 @@ class MqttOutput:
         self._switches = switches
         self._clock = clock or Clock.system()
         self._inbox = Inbox()
+        self._hung = False
         self._ear = _Ear(self._inbox)
         topics = Topics(device.id, settings.discovery.prefix)
         self._link = Link(settings, client_id(settings, device.id), Will(topics.availability, OFFLINE), self._ear)
@@ -107,14 +108,20 @@ class MqttOutput:
         """
         self._worker.status(status, connected=connected)
         self._inbox.put(Wake())
-        if self._hangs:
+        hangs = self._hangs
+        if hangs and not self._hung:
+            _LOG.error("outbox: %s", _HANGS)
+        elif self._hung and not hangs:
+            _LOG.info("outbox: the disk answers again")
+        self._hung = hangs
+        if hangs:
             self._worker.presence.insist()
 
     def stats(self) -> MqttStats:
         """How it is doing now; never waits."""
         state = self._worker.state
         untaken = (state.refusal, state.untaken, self._ear.refusal)
-        hangs = "the disk does not answer: events wait in memory" if self._hangs else None
+        hangs = _HANGS if self._hangs else None
         return MqttStats(
             connected=self._link.connected,
             reason=self._link.reason or "; ".join(text for text in untaken if text) or None,
@@ -128,8 +135,8 @@ class MqttOutput:
 
     @property
     def _hangs(self) -> bool:
-        """Whether the worker has long been at one piece of work: only a disk can hold it up."""
-        return self._inbox.unattended > HANGS and not self._worker.join(0.0)
+        """Whether the worker has long been at one piece of work: what can hold it up is a disk."""
+        return self._inbox.unattended >= SLOW and not self._worker.join(0.0)
 
     def stop(self, timeout: float = 2.5, disk_timeout: float = 0.0) -> None:
         """Commit what was handed over, deliver what time allows, say `offline`; ends within `timeout` seconds.

@@ -104,8 +104,9 @@ class Presence:
         self._retained.retry()
 
     def insist(self) -> None:
-        """The status, while the worker that would tell it hangs: it says so."""
-        if self._latest[0] is not self._told:
+        """The status, while the worker that would tell it hangs. After a connect `online` has to wait."""
+        status, connected = self._latest
+        if connected and status is not self._told:
             self._tell_status()
 
     def answered(self, mid: int, refusal: str | None) -> bool:

@@ -47,9 +47,10 @@ class Retained:
     @property
     def untaken(self) -> str | None:
         """What the broker does not take, why, and what to do about it; None: nothing."""
-        texts = [str(explain_too_large(topic, limit)) for topic, limit in self._too_large.items()]
-        for refusal in dict.fromkeys(self._refused.values()):
-            topics = [topic for topic, other in self._refused.items() if other == refusal]
+        texts = [str(explain_too_large(topic, limit)) for topic, limit in self._too_large.copy().items()]
+        refused = self._refused.copy()  # another thread may publish if the worker hangs
+        for refusal in dict.fromkeys(refused.values()):
+            topics = [topic for topic, other in refused.items() if other == refusal]
             named = ", ".join(topics[:_MOST_NAMED])
             if len(topics) > _MOST_NAMED:
                 named += f" and {len(topics) - _MOST_NAMED} more"

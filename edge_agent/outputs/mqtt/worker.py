@@ -169,6 +169,7 @@ class Worker:
     def _open(self) -> Outbox | None:
         """The outbox, however often it takes; None if the end comes before."""
         while True:
+            self._inbox.attended()
             try:
                 outbox = Outbox(
                     self._path, self._settings.outbox.max_bytes, clock=self._clock, pictures=self._snapshots

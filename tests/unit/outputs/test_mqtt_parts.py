@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import queue
 import socket
 import ssl
 import time
@@ -228,3 +229,26 @@ def test_a_stuck_worker_costs_pictures_then_events_but_no_memory(monkeypatch: py
     inbox.put(Notice(make_notice(), bytes(100), True))
     assert isinstance(inbox.take(0)[0], Notice), "room again"
     assert inbox.take(0) == []
+
+
+def test_an_inbox_knows_how_long_nobody_has_asked() -> None:
+    inbox = Inbox()
+    inbox._left_at = time.monotonic() - 100
+    assert inbox.unattended >= 100
+    seen: list[float] = []
+
+    class Queue:
+        def get(self, timeout: float | None) -> Wake:
+            seen.append(inbox.unattended)
+            return Wake()
+
+        def get_nowait(self) -> Wake:
+            raise queue.Empty
+
+    inbox._queue = Queue()  # type: ignore[assignment]
+    assert inbox.take(None) == [Wake()]
+    assert seen == [0.0], "somebody waits"
+    assert 0 <= inbox.unattended < 100
+    inbox._left_at = time.monotonic() - 100
+    inbox.attended()
+    assert inbox.unattended < 100

@@ -132,3 +132,29 @@ def test_what_was_refused_is_tried_again_in_a_while() -> None:
     assert desk.presence.answered(len(desk.said), None)
     assert desk.presence.untaken is None
     assert desk.presence.wait > 1e6
+
+
+def test_past_a_worker_that_hangs_the_status_is_told_once_and_nothing_else() -> None:
+    desk = Desk()
+    desk.presence.inform(status(1), connected=True)
+    desk.presence.introduce()
+    desk.presence.tell()
+    since = len(desk.said)
+    desk.presence.inform(status(2), connected=False)
+    desk.presence.insist()  # it says that there is no connection, which is over
+    assert desk.said[since:] == []
+    desk.presence.inform(status(3), connected=True)
+    for _ in range(2):
+        desk.presence.insist()
+    desk.presence.tell()
+    assert desk.said[since:] == ["status"]
+
+
+def test_a_connection_past_a_worker_that_hangs_is_introduced_later() -> None:
+    desk = Desk()
+    desk.presence.inform(status(1), connected=True)
+    desk.presence.insist()
+    assert desk.said == ["status"]
+    desk.presence.introduce()
+    desk.presence.tell()
+    assert desk.last(2) == ["status", "online"]
