@@ -87,5 +87,11 @@ def check(models: Sequence[Path]) -> None:
 
 def number(group: str, of: int) -> int:
     """Which of ``of`` folds a group lies in, from 1 on."""
-    digest = hashlib.sha256(b"fold:" + group.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") % of + 1
+    return hashed(f"fold:{group}") % of + 1
+
+
+def hashed(name: str) -> int:
+    """A number below 2**64 that depends on the name alone."""
+    # Names of files that are not UTF-8 come with surrogates, which stand for their bytes.
+    digest = hashlib.sha256(name.encode("utf-8", "surrogateescape")).digest()
+    return int.from_bytes(digest[:8], "big")

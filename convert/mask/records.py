@@ -12,7 +12,6 @@ of several folders, what it says of this one:
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Callable, Container, Iterable
 from dataclasses import dataclass, replace
@@ -21,6 +20,7 @@ from pathlib import Path
 from convert import detections, tables
 from convert.detections import Box, Found, Points
 from convert.errors import ConvertError
+from convert.mask.folds import hashed
 from edge_agent import photos
 from edge_agent.types import LABELS
 
@@ -56,9 +56,7 @@ class Record:
 
 def in_validation(group: str) -> bool:
     """Whether a group is measured on, never trained on; depends on its name alone."""
-    # Names of files that are not UTF-8 come with surrogates, which stand for their bytes.
-    digest = hashlib.sha256(group.encode("utf-8", "surrogateescape")).digest()
-    return int.from_bytes(digest[:8], "big") / 2**64 < VALIDATION_PART
+    return hashed(group) / 2**64 < VALIDATION_PART
 
 
 def read_singles(folder: Path) -> list[Record]:

@@ -109,15 +109,19 @@ class Epoch(keras.callbacks.Callback):  # type: ignore[misc]  # Keras has no typ
         self._batches.epoch = epoch
 
 
-def split(patches: PatchSet) -> tuple[list[int], list[int]]:
-    """Indices to train on and to measure on; additional bare faces are never measured on, doubles in neither."""
+def split(patches: PatchSet, without: Fold | None = None) -> tuple[list[int], list[int]]:
+    """Indices to train on and to measure on; additional bare faces are always trained on, doubles and the fold to
+    leave out are in neither."""
     training: list[int] = []
     validation: list[int] = []
     for index, patch in enumerate(patches):
-        if patch.origin == "bare" or not in_validation(patch.group):
+        if patch.origin == "bare":
             training.append(index)
-        elif not doubles.is_double(patch):
-            validation.append(index)
+        elif in_validation(patch.group):
+            if not doubles.is_double(patch):
+                validation.append(index)
+        elif without is None or not without.has(patch.group):
+            training.append(index)
     return training, validation
 
 
@@ -168,13 +172,11 @@ def _check_fold(settings: Settings, resumed: Path | None) -> None:
     """See that a fold is left out from the beginning, and warn of networks that may know it."""
     without = settings.without
     if resumed is not None and (before := folds.noted(resumed / resume.RESULT)) != without:
-        wanted = f"fold {without}" if without else "none"
-        raise ConvertError(
-            f"the training in {resumed} leaves out {f'fold {before}' if before else 'none'}, not {wanted}; give an "
-            "empty --out"
-        )
-    known = [*settings.teachers] if settings.start is None else [settings.start, *settings.teachers]
-    for path in known if without is not None else ():
+        left_out, wanted = (f"fold {fold}" if fold else "none" for fold in (before, without))
+        raise ConvertError(f"the training in {resumed} leaves out {left_out}, not {wanted}; give an empty --out")
+    if without is None:
+        return
+    for path in filter(None, (settings.start, *settings.teachers)):
         if folds.noted(path) != without:
             _log.warning("%s may know the faces of fold %s: they would measure too well", path, without)
 
@@ -206,15 +208,9 @@ def fit(patches: PatchSet, out: Path, networks: Networks, recipe: Recipe) -> ker
     out.mkdir(parents=True, exist_ok=True)
     folds.note(out, settings.without)
     patches, dropped = reviewed.apply(patches, reviewed.read())
-    training, validation = split(patches)
-    left = set(dropped)
-    if settings.without is not None:
-        left |= {
-            index
-            for index in training
-            if patches[index].origin != "bare" and settings.without.has(patches[index].group)
-        }
-    training = [index for index in training if index not in left]
+    training, validation = split(patches, settings.without)
+    left_out = set(dropped)
+    training = [index for index in training if index not in left_out]
     batches = Batches(Sampler(patches, training, recipe, networks.size), settings, networks.teachers)
     measured = [index for index in validation if patches[index].side >= 40 or patches[index].origin == "single"]
     validation_data = (

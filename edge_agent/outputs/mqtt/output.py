@@ -109,11 +109,12 @@ class MqttOutput:
         self._worker.status(status, connected=connected)
         self._inbox.put(Wake())
         hangs = self._hangs
-        if hangs and not self._hung:
-            _LOG.error("outbox: %s", _HANGS)
-        elif self._hung and not hangs:
-            _LOG.info("outbox: the disk answers again")
-        self._hung = hangs
+        if hangs != self._hung:
+            self._hung = hangs
+            if hangs:
+                _LOG.error("outbox: %s", _HANGS)
+            else:
+                _LOG.info("outbox: the disk answers again")
         if hangs:
             self._worker.presence.insist()
 
